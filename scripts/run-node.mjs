@@ -1,0 +1,29 @@
+// Runs the compiled program in the foreground, as if it had been called itself.
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { root } from './bootstrap.mjs';
+
+/**
+ * Runs `dist/src/main.js` with this terminal, hands signals on, and ends this process as it ended.
+ * @param {string} node path of the Node.js to use
+ * @param {string[]} args arguments of main.js
+ */
+export function runMain(node, args) {
+  const program = ['--enable-source-maps', join(root, 'dist', 'src', 'main.js'), ...args];
+  const child = spawn(node, program, { stdio: 'inherit' });
+  // A terminal sends Ctrl-C to its whole foreground group, the child among them: it must not get it twice.
+  const onInterrupt = () => {
+    if (!process.stdin.isTTY) child.kill('SIGINT');
+  };
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  process.on('SIGHUP', () => child.kill('SIGHUP'));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => {
+      process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,221 @@
+/**
+ * The environment, read once at start. Everything that is wrong is collected and reported together, by name.
+ */
+
+export const ROLES = ['api', 'projector', 'alerts'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Where tokens' signatures are checked against. One algorithm family at a time. */
+export type JwtKeySource =
+  | { readonly from: 'secret'; readonly secret: string }
+  | { readonly from: 'jwks'; readonly url: URL }
+  | { readonly from: 'public_key'; readonly pem: string };
+
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  /** A level of pino. */
+  readonly logLevel: string;
+  readonly production: boolean;
+  readonly roles: ReadonlySet<Role>;
+  readonly databaseUrl: string;
+  readonly nats: { readonly servers: readonly string[]; readonly credsFile?: string; readonly token?: string };
+  readonly redis: { readonly host: string; readonly port: number; readonly password: string; readonly db: number };
+  readonly retentionDays: number;
+  readonly aggregationIntervalSeconds: number;
+  readonly dedupWindowSeconds: number;
+  readonly streamReplicas: number;
+  readonly thresholds: { readonly errorRate: number; readonly responseTimeMs: number };
+  readonly jwt: {
+    readonly key: JwtKeySource;
+    readonly issuer?: string;
+    readonly audience?: string;
+    readonly enforceScopes: boolean;
+  };
+  readonly prometheusToken?: string;
+  readonly sourcesFile: string;
+  readonly businessFile: string;
+}
+
+/** One variable that cannot be used as it is. */
+export interface ConfigProblem {
+  readonly name: string;
+  readonly detail: string;
+}
+
+/** Thrown at start by whoever needs a whole configuration; `problems` names every variable that is wrong. */
+export class ConfigError extends Error {
+  constructor(readonly problems: readonly ConfigProblem[]) {
+    super(problems.map(({ name, detail }) => `${name} ${detail}`).join('\n'));
+    this.name = 'ConfigError';
+  }
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const MIN_SECRET_BYTES = 32;
+const PINO_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+const LEVEL_ALIASES: Readonly<Record<string, string>> = { warning: 'warn', critical: 'fatal' };
+
+/**
+ * Turns the environment into the resolved configuration.
+ *
+ * @throws ConfigError with every problem found
+ */
+export function loadConfig(env: Environment): Config {
+  const read = new Reader(env);
+  const config: Config = {
+    port: read.integer('PORT', 8005, 0, 65_535),
+    host: read.text('HOST', '0.0.0.0'),
+    logLevel: read.logLevel(),
+    production: env.NODE_ENV === 'production',
+    roles: read.roles(),
+    databaseUrl: read.url('DATABASE_URL', 'postgresql://postgres:postgres@localhost:5432/metrics_db', [
+      'postgres:',
+      'postgresql:',
+    ]),
+    nats: {
+      servers: read.list('NATS_URL', 'nats://localhost:4222'),
+      ...read.optional('credsFile', 'NATS_CREDS'),
+      ...read.optional('token', 'NATS_TOKEN'),
+    },
+    redis: {
+      host: read.text('REDIS_HOST', 'localhost'),
+      port: read.integer('REDIS_PORT', 6379, 1, 65_535),
+      password: read.text('REDIS_PASSWORD', ''),
+      db: read.integer('REDIS_DB', 0, 0, 1_000_000),
+    },
+    retentionDays: read.integer('METRICS_RETENTION_DAYS', 90, 1, 36_500),
+    aggregationIntervalSeconds: read.integer('METRICS_AGGREGATION_INTERVAL', 300, 10, 86_400),
+    dedupWindowSeconds: read.integer('METRICS_DEDUP_WINDOW', 600, 1, 86_400),
+    streamReplicas: read.integer('METRICS_STREAM_REPLICAS', 1, 1, 5),
+    thresholds: {
+      errorRate: read.number('ALERT_THRESHOLD_ERROR_RATE', 0.05, 0, 1),
+      responseTimeMs: read.number('ALERT_THRESHOLD_RESPONSE_TIME', 2000, 0, 1e9),
+    },
+    jwt: {
+      key: read.jwtKey(),
+      ...read.optional('issuer', 'JWT_ISSUER'),
+      ...read.optional('audience', 'JWT_AUDIENCE'),
+      enforceScopes: read.boolean('JWT_ENFORCE_SCOPES', false),
+    },
+    ...read.optional('prometheusToken', 'PROMETHEUS_TOKEN'),
+    sourcesFile: read.text('SOURCES_FILE', 'config/sources.yaml'),
+    businessFile: read.text('BUSINESS_FILE', 'config/business.yaml'),
+  };
+  if (read.problems.length > 0) throw new ConfigError(read.problems);
+  return deepFreeze(config);
+}
+
+class Reader {
+  readonly problems: ConfigProblem[] = [];
+
+  constructor(private readonly env: Environment) {}
+
+  /** An empty variable counts as unset, as in a copied `.env.example`. */
+  private raw(name: string): string | undefined {
+    const value = this.env[name]?.trim();
+    return value === undefined || value === '' ? undefined : value;
+  }
+
+  private problem(name: string, detail: string): void {
+    this.problems.push({ name, detail });
+  }
+
+  text(name: string, fallback: string): string {
+    return this.raw(name) ?? fallback;
+  }
+
+  optional<K extends string>(key: K, name: string): { [P in K]?: string } {
+    const value = this.raw(name);
+    const found: { [P in K]?: string } = {};
+    if (value !== undefined) found[key] = value;
+    return found;
+  }
+
+  number(name: string, fallback: number, min: number, max: number): number {
+    const text = this.raw(name);
+    if (text === undefined) return fallback;
+    const value = Number(text);
+    if (Number.isFinite(value) && value >= min && value <= max) return value;
+    this.problem(name, `must be a number from ${min} to ${max}`);
+    return fallback;
+  }
+
+  integer(name: string, fallback: number, min: number, max: number): number {
+    const value = this.number(name, fallback, min, max);
+    if (Number.isInteger(value)) return value;
+    this.problem(name, 'must be a whole number');
+    return fallback;
+  }
+
+  boolean(name: string, fallback: boolean): boolean {
+    const text = this.raw(name)?.toLowerCase();
+    if (text === undefined) return fallback;
+    if (['true', '1', 'yes'].includes(text)) return true;
+    if (['false', '0', 'no'].includes(text)) return false;
+    this.problem(name, 'must be true or false');
+    return fallback;
+  }
+
+  list(name: string, fallback: string): readonly string[] {
+    const items = this.text(name, fallback)
+      .split(',')
+      .map((item) => item.trim());
+    return items.filter((item) => item !== '');
+  }
+
+  url(name: string, fallback: string, protocols: readonly string[]): string {
+    const text = this.text(name, fallback);
+    // The value itself is never repeated: it may hold a password.
+    if (!URL.canParse(text) || !protocols.includes(new URL(text).protocol)) {
+      this.problem(name, `must be a URL that begins with ${protocols.join('// or ')}//`);
+    }
+    return text;
+  }
+
+  logLevel(): string {
+    const given = this.text('LOG_LEVEL', 'INFO').toLowerCase();
+    const level = LEVEL_ALIASES[given] ?? given;
+    if (PINO_LEVELS.includes(level)) return level;
+    this.problem('LOG_LEVEL', 'must be DEBUG, INFO, WARNING, ERROR or CRITICAL');
+    return 'info';
+  }
+
+  roles(): ReadonlySet<Role> {
+    const names = this.list('ROLE', 'all');
+    if (names.includes('all')) return new Set(ROLES);
+    const known = names.flatMap((name) => ROLES.find((role) => role === name) ?? []);
+    if (known.length !== names.length || known.length === 0) {
+      this.problem('ROLE', `must be all, or a comma list of ${ROLES.join(', ')}`);
+    }
+    return new Set(known);
+  }
+
+  jwtKey(): JwtKeySource {
+    const secret = this.raw('JWT_SECRET');
+    const jwksUrl = this.raw('JWT_JWKS_URL');
+    const pem = this.raw('JWT_PUBLIC_KEY');
+    const given = [secret, jwksUrl, pem].filter((value) => value !== undefined).length;
+    if (given !== 1) {
+      this.problem('JWT_SECRET', 'or JWT_JWKS_URL or JWT_PUBLIC_KEY must be set: exactly one of them');
+    }
+    if (jwksUrl !== undefined) {
+      if (URL.canParse(jwksUrl)) return { from: 'jwks', url: new URL(jwksUrl) };
+      this.problem('JWT_JWKS_URL', 'must be a URL');
+    }
+    if (pem !== undefined) return { from: 'public_key', pem: pem.replaceAll('\\n', '\n') };
+    if (secret !== undefined && Buffer.byteLength(secret) < MIN_SECRET_BYTES) {
+      this.problem('JWT_SECRET', `must have at least ${MIN_SECRET_BYTES} bytes`);
+    }
+    return { from: 'secret', secret: secret ?? '' };
+  }
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const child of Object.values(value)) {
+    // URL and Set keep their state inside, where freezing does not reach.
+    if (typeof child === 'object' && child !== null && !(child instanceof Set)) deepFreeze(child);
+  }
+  return Object.freeze(value);
+}

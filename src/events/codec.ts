@@ -1,0 +1,134 @@
+import { fromBinary, fromStructured, toKindAndBody } from './cloudevents.js';
+import { isObject, parseJson } from './json.js';
+import type { CheckedEvent, EventBody, EventKind, LogEvent } from './kinds.js';
+import type { Outcome } from './refusals.js';
+import { accept, refuse } from './refusals.js';
+import type { SourceMatcher } from './sources.js';
+import { foreignBody } from './sources.js';
+import { parseSubject } from './subjects.js';
+import { timeBounds, validateBody } from './validate.js';
+
+/** A message as it stands in the log. */
+export interface LogMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  /** A header's value; names compare without regard to case. Undefined where it is missing. */
+  readonly header: (name: string) => string | undefined;
+  readonly sequence: number;
+  /** JetStream's time of storing, milliseconds since 1970. */
+  readonly storedAtMs: number;
+}
+
+export interface CodecOptions {
+  readonly retentionDays: number;
+  readonly matchSource: SourceMatcher;
+}
+
+/** What the log's reader allows beyond the contract's time bounds: clocks of two machines differ. */
+const CLOCK_SLACK_MS = 10_000;
+const VALID_ID = /^[\x21-\x7e]{1,128}$/;
+
+/**
+ * Decodes one message of the log. Pure: the same message gives the same event or the same refusal at every replay.
+ */
+export function decodeMessage(message: LogMessage, options: CodecOptions): Outcome<LogEvent> {
+  const parsed = parseJson(message.data);
+  if (!parsed.ok) return parsed;
+  const unwrapped = unwrap(message, parsed.value);
+  if (!unwrapped.ok) return unwrapped;
+  const placed = placeBySubject(message.subject, unwrapped.value, options.matchSource);
+  if (!placed.ok) return placed;
+  const { kind, body } = placed.value;
+  const bounds = timeBounds(message.storedAtMs, options.retentionDays, CLOCK_SLACK_MS);
+  const checked = validateBody(kind, body, bounds);
+  return checked.ok ? locate(message, checked.value) : checked;
+}
+
+/** Takes a CloudEvents envelope off, where there is one. */
+function unwrap(message: LogMessage, value: unknown): Outcome<{ kind: EventKind | undefined; body: unknown }> {
+  const structured = message.header('content-type')?.startsWith('application/cloudevents') === true;
+  const binary = !structured && message.header('ce-specversion') !== undefined;
+  if (!structured && !binary) return accept({ kind: undefined, body: value });
+  const event = structured ? fromStructured(value) : fromBinary(message.header, value);
+  if (!event.ok) return event;
+  if (parseSubject(message.subject) !== undefined) return toKindAndBody(event.value);
+  // On a foreign subject the type is the other service's own; only id and time are taken from the envelope.
+  const { id, time, data } = event.value;
+  const foreign = isObject(data) ? { ...data, id } : data;
+  return accept({ kind: undefined, body: isObject(foreign) && time !== undefined ? { ...foreign, time } : foreign });
+}
+
+type Placed = { kind: EventKind; body: unknown };
+
+/** Lets the subject say the kind and fill in the name that the body left out. */
+function placeBySubject(
+  subject: string,
+  { kind, body }: { kind: EventKind | undefined; body: unknown },
+  matchSource: SourceMatcher,
+): Outcome<Placed> {
+  const parts = parseSubject(subject);
+  if (parts === undefined) return placeForeign(subject, body, matchSource);
+  if (kind !== undefined && kind !== parts.kind) {
+    return refuse('subject_mismatch', '/type', `is of kind ${kind}, the subject is of kind ${parts.kind}`);
+  }
+  if (!isObject(body)) return refuse('not_an_object', '', 'must be a JSON object');
+  const nameField = parts.kind === 'user' ? 'event_type' : 'service_name';
+  const given = body[nameField];
+  if (given === undefined || given === null) {
+    return accept({ kind: parts.kind, body: { ...body, [nameField]: parts.name } });
+  }
+  if (typeof given === 'string' && given !== parts.name) {
+    return refuse('subject_mismatch', `/${nameField}`, 'differs from the subject');
+  }
+  return accept({ kind: parts.kind, body });
+}
+
+function placeForeign(subject: string, body: unknown, matchSource: SourceMatcher): Outcome<Placed> {
+  const source = matchSource(subject);
+  if (source === undefined) {
+    return refuse('unknown_subject', '', 'is neither metrics.events.<user|system|api>.<name> nor a configured source');
+  }
+  const foreign = foreignBody(source, subject, body);
+  return foreign.ok ? accept({ kind: 'user', body: foreign.value }) : foreign;
+}
+
+function locate(message: LogMessage, event: CheckedEvent): Outcome<LogEvent> {
+  const publishersId = message.header('nats-msg-id') ?? message.header('ce-id') ?? event.body.id;
+  if (publishersId !== undefined && !VALID_ID.test(publishersId)) {
+    return refuse('invalid_id', '', 'The id must be 1 to 128 printable ASCII characters without spaces');
+  }
+  return accept({
+    ...event,
+    id: publishersId ?? `METRICS:${message.sequence}`,
+    occurredAtMs: event.occurredAtMs ?? message.storedAtMs,
+    timeFromLog: event.occurredAtMs === undefined && publishersId !== undefined,
+    sequence: message.sequence,
+  });
+}
+
+/**
+ * The bytes that HTTP appends for a checked event: its known fields as JSON, the id apart (it travels in the
+ * `Nats-Msg-Id` header).
+ */
+export function encodeBody(event: EventBody, occurredAt: string | undefined): Uint8Array {
+  const fields = { ...pickFields(event), occurred_at: occurredAt };
+  return Buffer.from(JSON.stringify(fields));
+}
+
+function pickFields(event: EventBody): Record<string, unknown> {
+  switch (event.kind) {
+    case 'user': {
+      const { event_type, user_id, metadata } = event.body;
+      return { event_type, user_id, metadata };
+    }
+    case 'system': {
+      const { service_name, metric_name, value, tags } = event.body;
+      return { service_name, metric_name, value, tags };
+    }
+    case 'api': {
+      const { service_name, endpoint, method, status_code, response_time_ms } = event.body;
+      const { user_id, request_bytes, response_bytes } = event.body;
+      return { service_name, endpoint, method, status_code, response_time_ms, user_id, request_bytes, response_bytes };
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import { isObject } from './json.js';
+import type { Outcome } from './refusals.js';
+import { accept, refuse } from './refusals.js';
+
+/** A foreign subject, from `config/sources.yaml`: another service's domain events, read as user events. */
+export interface ForeignSource {
+  /** NATS subject pattern with `*` and `>`. */
+  readonly subject: string;
+  /** The event type of what arrives there; left out, the subject's tokens joined by `_`. */
+  readonly eventType: string | undefined;
+  /** JSON pointers (RFC 6901) into the body. */
+  readonly userIdPointer: string | undefined;
+  readonly occurredAtPointer: string | undefined;
+}
+
+export type SourceMatcher = (subject: string) => ForeignSource | undefined;
+
+/** Compiles the patterns once; the first that matches a subject wins. */
+export function matchSources(sources: readonly ForeignSource[]): SourceMatcher {
+  const compiled = sources.map((source) => ({ source, pattern: subjectPattern(source.subject) }));
+  return (subject) => compiled.find(({ pattern }) => pattern.test(subject))?.source;
+}
+
+function subjectPattern(subject: string): RegExp {
+  const tokens = subject.split('.').map((token) => {
+    if (token === '*') return '[^.]+';
+    if (token === '>') return '.+';
+    return token.replace(/[^A-Za-z0-9_-]/g, '\\$&');
+  });
+  return new RegExp(`^${tokens.join('\\.')}$`);
+}
+
+/** Turns a foreign message into the body of a user event: the whole message becomes its metadata. */
+export function foreignBody(source: ForeignSource, subject: string, input: unknown): Outcome<Record<string, unknown>> {
+  if (!isObject(input)) return refuse('not_an_object', '', 'must be a JSON object');
+  const body: Record<string, unknown> = {
+    event_type: source.eventType ?? subject.replaceAll('.', '_'),
+    metadata: input,
+  };
+  if (typeof input.id === 'string') body.id = input.id;
+  if (source.userIdPointer !== undefined) body.user_id = resolvePointer(input, source.userIdPointer);
+  if (source.occurredAtPointer !== undefined) body.occurred_at = resolvePointer(input, source.occurredAtPointer);
+  for (const key of ['user_id', 'occurred_at']) if (body[key] === undefined) delete body[key];
+  return accept(body);
+}
+
+/** Resolves a JSON pointer; undefined where nothing is there. */
+export function resolvePointer(document: unknown, pointer: string): unknown {
+  let value = document;
+  for (const token of pointer.split('/').slice(1)) {
+    const key = token.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = Reflect.get(value, key);
+  }
+  return value;
+}

@@ -1,0 +1,27 @@
+import type { EventBody, EventKind } from './kinds.js';
+import { EVENT_KINDS } from './kinds.js';
+
+/** Everything that the service itself appends lies below this prefix. */
+export const EVENTS_PREFIX = 'metrics.events';
+
+/** What a subject below `metrics.events.` says about its message. */
+export interface SubjectParts {
+  readonly kind: EventKind;
+  /** The event type of a user event, else the name of the service. */
+  readonly name: string;
+}
+
+/** The subject that an event is appended under. The body has been validated, so the token is safe. */
+export function subjectOf(event: EventBody): string {
+  const name = event.kind === 'user' ? event.body.event_type : event.body.service_name;
+  return `${EVENTS_PREFIX}.${event.kind}.${name}`;
+}
+
+/** Reads `metrics.events.<kind>.<name>`; undefined for any other subject. */
+export function parseSubject(subject: string): SubjectParts | undefined {
+  const tokens = subject.split('.');
+  if (tokens.length !== 4 || tokens[0] !== 'metrics' || tokens[1] !== 'events') return undefined;
+  const kind = EVENT_KINDS.find((each) => each === tokens[2]);
+  const name = tokens[3];
+  return kind === undefined || name === undefined ? undefined : { kind, name };
+}

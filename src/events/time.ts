@@ -1,0 +1,41 @@
+const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/;
+
+/**
+ * Reads an RFC 3339 time. `Date.parse` is not used: it accepts 2026-02-30 and much that is no RFC 3339.
+ * A leap second (:60) counts as the second after it, as Postgres has it.
+ *
+ * @returns milliseconds since 1970 (finer digits are cut off), or undefined where the text is no such time
+ */
+export function parseRfc3339(text: string): number | undefined {
+  const match = RFC_3339.exec(text);
+  if (match === null) return undefined;
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined;
+  if (hour > 23 || minute > 59 || second > 60) return undefined;
+  const milliseconds = Number((match[7] ?? '').padEnd(3, '0').slice(0, 3));
+  const offsetMinutes = Number(match[9] ?? 0) * 60 + Number(match[10] ?? 0);
+  if (Number(match[9] ?? 0) > 23 || Number(match[10] ?? 0) > 59) return undefined;
+  const sign = match[8] === '-' ? 1 : -1;
+  const utc = Date.UTC(2000, month - 1, day, hour, minute, second, milliseconds);
+  // Date.UTC takes years below 100 for 19xx, so the year is set by itself.
+  const date = new Date(utc);
+  date.setUTCFullYear(year, date.getUTCMonth(), date.getUTCDate());
+  return date.getTime() + sign * offsetMinutes * 60_000;
+}
+
+function daysInMonth(year: number, month: number): number {
+  if (month === 2) return (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0 ? 29 : 28;
+  return [4, 6, 9, 11].includes(month) ? 30 : 31;
+}
+
+/** RFC 3339 in UTC with milliseconds, the one form in which this service writes a time. */
+export function formatTime(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}

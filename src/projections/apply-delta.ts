@@ -1,0 +1,133 @@
+import type { Redis, Result } from 'ioredis';
+import { CURRENT_KEY, generationPrefix, MINUTES_KEPT_S } from '../store/summary-schema.js';
+import type { SummaryDelta } from './summary-delta.js';
+
+/**
+ * Adds one delta to a generation of the summaries and moves that generation's position, or does nothing where the
+ * position is not the one that the delta begins at. So a delta that is sent again, because the answer was lost, does
+ * nothing.
+ *
+ * Redis does not undo what a failing script has written. Everything that can be wrong is therefore looked at before the
+ * first write: the position, the delta's JSON, the types of the keys. Numbers are printed by `%.0f`, because Lua's own
+ * way turns to exponents at 10^14.
+ *
+ * KEYS[1] the generation's meta hash
+ * ARGV    prefix, from, to, delta as JSON, seconds that hours and days are kept, seconds that minutes are kept
+ */
+const APPLY_DELTA = `
+local meta, prefix, from, to = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local position = redis.call('HGET', meta, 'sequence')
+if position ~= from then return position end
+local delta = cjson.decode(ARGV[4])
+local kept, minutes_kept = tonumber(ARGV[5]), tonumber(ARGV[6])
+local function whole(n) return string.format('%.0f', n) end
+
+local sums, expiries = {}, {}
+local function want(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= 'none' and found ~= kind then error('unexpected type of ' .. key) end
+end
+local function sum(key, counts, expires)
+  want(key, 'hash')
+  sums[#sums + 1] = { key, counts }
+  if expires then expiries[key] = expires end
+end
+
+for minute, counts in pairs(delta.minutes) do
+  local at = tonumber(minute)
+  sum(prefix .. 'm:' .. minute, counts, at + minutes_kept)
+  local hour = at - at % 3600
+  sum(prefix .. 'h:' .. whole(hour), counts, hour + kept)
+  local day = at - at % 86400
+  sum(prefix .. 'd:' .. whole(day), counts, day + 86400 + kept)
+end
+for minute, counts in pairs(delta.services) do
+  sum(prefix .. 's:' .. minute, counts, tonumber(minute) + minutes_kept)
+end
+sum(prefix .. 'http', delta.http)
+sum(prefix .. 'duration', delta.duration)
+sum(prefix .. 'events', delta.events)
+want(prefix .. 'gauges', 'hash')
+want(prefix .. 'seen', 'hash')
+for set in pairs(delta.users) do want(prefix .. 'u:' .. set, 'zset') end
+
+for _, entry in ipairs(sums) do
+  for field, count in pairs(entry[2]) do redis.call('HINCRBY', entry[1], field, whole(count)) end
+end
+for key, at in pairs(expiries) do redis.call('EXPIREAT', key, whole(at)) end
+for series, gauge in pairs(delta.gauges) do
+  local known = redis.call('HGET', prefix .. 'gauges', series)
+  local later = true
+  if known then
+    local time, sequence = string.match(known, '^(%d+) (%d+) ')
+    time, sequence = tonumber(time), tonumber(sequence)
+    later = gauge[1] > time or (gauge[1] == time and gauge[2] > sequence)
+  end
+  if later then
+    redis.call('HSET', prefix .. 'gauges', series,
+      whole(gauge[1]) .. ' ' .. whole(gauge[2]) .. ' ' .. string.format('%.17g', gauge[3]))
+  end
+end
+for service, time in pairs(delta.seen) do
+  local known = tonumber(redis.call('HGET', prefix .. 'seen', service) or '0')
+  if time > known then redis.call('HSET', prefix .. 'seen', service, whole(time)) end
+end
+for set, users in pairs(delta.users) do
+  for user, time in pairs(users) do redis.call('ZADD', prefix .. 'u:' .. set, 'GT', whole(time), user) end
+end
+redis.call('HSET', meta, 'sequence', to)
+return to
+`;
+
+declare module 'ioredis' {
+  interface RedisCommander<Context> {
+    applySummaryDelta(...args: [meta: string, ...argv: string[]]): Result<string | null, Context>;
+  }
+}
+
+/** Teaches a connection the script above. */
+export function defineApplyDelta(redis: Redis): void {
+  redis.defineCommand('applySummaryDelta', { numberOfKeys: 1, lua: APPLY_DELTA });
+}
+
+/** A stretch of positions and what it adds. A position is a stream sequence, or a step of a rebuild. */
+export interface PlacedDelta {
+  readonly from: string;
+  readonly to: string;
+  readonly delta: SummaryDelta;
+}
+
+/**
+ * Applies one delta to a generation.
+ *
+ * @param keptSeconds how long hours and days are kept
+ * @returns the generation's position afterwards: `to`, or another where the delta did not fit
+ * @throws what Redis says; whether the delta was applied is then unknown, and its position tells
+ */
+export async function applyDelta(
+  redis: Redis,
+  generation: string,
+  { from, to, delta }: PlacedDelta,
+  keptSeconds: number,
+): Promise<string | null> {
+  const prefix = generationPrefix(generation);
+  return await redis.applySummaryDelta(
+    `${prefix}meta`,
+    prefix,
+    from,
+    to,
+    JSON.stringify(delta),
+    String(keptSeconds),
+    String(MINUTES_KEPT_S),
+  );
+}
+
+/** Which generation is read, and its position; undefined where Redis was emptied or never filled. */
+export async function readPosition(
+  redis: Redis,
+): Promise<{ generation: string; position: string; business: string } | undefined> {
+  const generation = await redis.get(CURRENT_KEY);
+  if (generation === null) return undefined;
+  const [position, business] = await redis.hmget(`${generationPrefix(generation)}meta`, 'sequence', 'business');
+  return typeof position === 'string' ? { generation, position, business: business ?? '' } : undefined;
+}

@@ -1,0 +1,52 @@
+import type { CodecOptions } from '../events/codec.js';
+import { decodeMessage } from '../events/codec.js';
+import type { DeadLetter } from '../stream/dead-letters.js';
+import type { FedMessage } from '../stream/log-feed.js';
+import { type Row, toRow } from './rows.js';
+import type { SeriesRegistry } from './series-registry.js';
+import { type BusinessTypes, foldDelta } from './summary-delta.js';
+import type { Batch } from './write-batch.js';
+
+export interface FoldContext {
+  readonly codec: CodecOptions;
+  readonly routeOf: (endpoint: string) => string;
+  readonly registry: SeriesRegistry;
+  readonly business: BusinessTypes;
+}
+
+/** A batch together with what could not be decoded in it. */
+export interface PreparedBatch extends Batch {
+  readonly deadLetters: readonly DeadLetter[];
+  readonly lastMessage: FedMessage;
+  /** By sequence, for a row that Postgres refuses. */
+  readonly messages: readonly FedMessage[];
+}
+
+/** Decodes each message once and folds it to its row and to the one delta of the batch. */
+export function prepareBatch(messages: readonly [FedMessage, ...FedMessage[]], context: FoldContext): PreparedBatch {
+  const rows: Row[] = [];
+  const deadLetters: DeadLetter[] = [];
+  let lastEventId = '';
+  for (const message of messages) {
+    const decoded = decodeMessage(message, context.codec);
+    if (decoded.ok) {
+      rows.push(toRow(decoded.value, context.routeOf));
+      lastEventId = decoded.value.id;
+    } else {
+      deadLetters.push({ message, refusal: decoded.refusal });
+      lastEventId = '';
+    }
+  }
+  const delta = foldDelta(rows, context.registry, context.business);
+  const lastMessage = messages.at(-1) ?? messages[0];
+  return {
+    rows,
+    delta,
+    deadLetters,
+    messages,
+    lastMessage,
+    lastEventId,
+    toSequence: lastMessage.sequence,
+    freshSeries: context.registry.takeFresh(),
+  };
+}

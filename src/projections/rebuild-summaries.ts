@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type { Pool, PoolClient } from 'pg';
+import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { inTransaction } from '../store/postgres.js';
+import { CURRENT_KEY, generationPrefix, KEY_PREFIX } from '../store/summary-schema.js';
+import { applyDelta } from './apply-delta.js';
+import { type Fact, featureOf, microseconds } from './facts.js';
+import { loadSeries } from './load-series.js';
+import { type BusinessTypes, foldDelta } from './summary-delta.js';
+
+export interface RebuildOptions {
+  readonly business: BusinessTypes;
+  /** Identifies the mapping, so that a changed one is noticed. */
+  readonly businessHash: string;
+  readonly keptSeconds: number;
+  readonly signal: AbortSignal;
+}
+
+const ROWS_PER_FETCH = 20_000;
+const KEYS_PER_SCAN = 1_000;
+
+type FactAt = { readonly fact: Fact; readonly sequence: number };
+
+/**
+ * Folds the tables into a new generation of the summaries, as of one snapshot, and switches to it. Readers see the old
+ * generation until then.
+ *
+ * @returns the new generation and the sequence that it contains
+ */
+export async function rebuildSummaries(
+  pool: Pool,
+  redis: Redis,
+  options: RebuildOptions,
+): Promise<{ generation: string; position: string }> {
+  const generation = randomUUID().slice(0, 8);
+  const meta = `${generationPrefix(generation)}meta`;
+  const position = await inTransaction(
+    pool,
+    async (client) => {
+      const checkpoint = await readCheckpoint(client, TABLES_PROJECTION);
+      // Set after the first statement, which takes the snapshot: no statement here has a user who waits.
+      await client.query('set local statement_timeout = 0');
+      const registry = await loadSeries(pool);
+      let step = 0;
+      await redis.hset(meta, { sequence: `step-${step}`, business: options.businessHash });
+      for await (const facts of readFacts(client, options.signal)) {
+        const delta = foldDelta(facts, registry, options.business);
+        const [from, to] = [`step-${step}`, `step-${step + 1}`];
+        const reached = await applyDelta(redis, generation, { from, to, delta }, options.keptSeconds);
+        if (reached !== to) throw new Error(`The rebuild of the summaries stands at ${reached}, not at ${to}`);
+        step += 1;
+      }
+      return String(checkpoint?.sequence ?? 0);
+    },
+    'begin isolation level repeatable read read only',
+  );
+  await redis.hset(meta, 'sequence', position);
+  await redis.set(CURRENT_KEY, generation);
+  await dropOtherGenerations(redis, generation);
+  return { generation, position };
+}
+
+/** Deletes what earlier generations, finished or not, left behind. */
+async function dropOtherGenerations(redis: Redis, kept: string): Promise<void> {
+  let cursor = '0';
+  do {
+    const [next, keys] = await redis.scan(cursor, 'MATCH', `${KEY_PREFIX}*:*`, 'COUNT', KEYS_PER_SCAN);
+    const stale = keys.filter(
+      (key) => !key.startsWith(generationPrefix(kept)) && !key.startsWith(`${KEY_PREFIX}view:`),
+    );
+    if (stale.length > 0) await redis.unlink(...stale);
+    cursor = next;
+  } while (cursor !== '0');
+}
+
+interface UserRow {
+  readonly time_ms: string;
+  readonly stream_seq: string;
+  readonly user_id: number | null;
+  readonly event_type: string;
+  readonly metadata: Record<string, unknown> | null;
+}
+
+interface SystemRow {
+  readonly time_ms: string;
+  readonly stream_seq: string;
+  readonly service_name: string;
+  readonly metric_name: string;
+  readonly value: string;
+}
+
+interface ApiRow {
+  readonly time_ms: string;
+  readonly stream_seq: string;
+  readonly service_name: string;
+  readonly method: string;
+  readonly route: string;
+  readonly status_code: number;
+  readonly response_time_ms: string | null;
+  readonly request_bytes: string | null;
+  readonly response_bytes: string | null;
+}
+
+const TIME_MS = (column: string): string => `(extract(epoch from ${column}) * 1000)::bigint as time_ms`;
+
+/** Reads the rows of all three tables back as facts, a bounded number at a time. */
+async function* readFacts(client: PoolClient, signal: AbortSignal): AsyncGenerator<FactAt[]> {
+  yield* readTable<UserRow>(
+    client,
+    signal,
+    `select ${TIME_MS('created_at')}, stream_seq, user_id, event_type,
+            case when event_type = 'feature_used' then metadata end as metadata
+     from user_events`,
+    (row) => ({
+      kind: 'user',
+      timeMs: Number(row.time_ms),
+      eventType: row.event_type,
+      userId: row.user_id,
+      feature: featureOf(row.event_type, row.metadata),
+    }),
+  );
+  yield* readTable<SystemRow>(
+    client,
+    signal,
+    `select ${TIME_MS('timestamp')}, stream_seq, service_name, metric_name, value from system_metrics`,
+    (row) => ({
+      kind: 'system',
+      timeMs: Number(row.time_ms),
+      sequence: Number(row.stream_seq),
+      serviceName: row.service_name,
+      metricName: row.metric_name,
+      value: Number(row.value),
+    }),
+  );
+  yield* readTable<ApiRow>(
+    client,
+    signal,
+    `select ${TIME_MS('timestamp')}, stream_seq, service_name, method, route, status_code, response_time_ms,
+            request_bytes, response_bytes
+     from api_metrics`,
+    (row) => ({
+      kind: 'api',
+      timeMs: Number(row.time_ms),
+      serviceName: row.service_name,
+      method: row.method,
+      route: row.route,
+      statusCode: row.status_code,
+      responseTimeUs: row.response_time_ms === null ? null : microseconds(Number(row.response_time_ms)),
+      requestBytes: row.request_bytes === null ? null : Number(row.request_bytes),
+      responseBytes: row.response_bytes === null ? null : Number(row.response_bytes),
+    }),
+  );
+}
+
+async function* readTable<R extends { readonly stream_seq: string }>(
+  client: PoolClient,
+  signal: AbortSignal,
+  select: string,
+  toFact: (row: R) => Fact,
+): AsyncGenerator<FactAt[]> {
+  await client.query(`declare facts no scroll cursor for ${select}`);
+  for (;;) {
+    signal.throwIfAborted();
+    const { rows } = await client.query<R>(`fetch ${ROWS_PER_FETCH} from facts`);
+    if (rows.length === 0) break;
+    yield rows.map((row) => ({ fact: toFact(row), sequence: Number(row.stream_seq) }));
+  }
+  await client.query('close facts');
+}

@@ -1,0 +1,207 @@
+import { latencyBucket } from '../store/latency-buckets.js';
+import {
+  BUSINESS_COUNTS,
+  DURATION_SUM_US,
+  EVENT_TYPES,
+  FIELD_PREFIXES,
+  FIELDS,
+  HISTOGRAM_BOUNDS_S,
+  METHODS,
+  MINUTE_S,
+  OTHER,
+  PART,
+  USER_SETS,
+} from '../store/summary-schema.js';
+import type { Fact } from './facts.js';
+import type { SeriesRegistry } from './series-registry.js';
+
+/** Which event types count as which business number. */
+export interface BusinessTypes {
+  readonly appointmentsCreated: readonly string[];
+  readonly notificationsSent: readonly string[];
+  readonly deviceRegistrations: readonly string[];
+  readonly patientEngagementPrefixes: readonly string[];
+}
+
+type Counts = Record<string, number>;
+
+/**
+ * What a batch of rows adds to the summaries in Redis. Sums only, or the later of two times: deltas can be applied in
+ * any grouping and give the same.
+ */
+export interface SummaryDelta {
+  /** Start of the minute (seconds since 1970) → field → how many. Hours and days follow from it. */
+  readonly minutes: Record<string, Counts>;
+  /** The same by service: the field is `<service> TAB <field>`. */
+  readonly services: Record<string, Counts>;
+  /** Counters since the beginning, for Prometheus. */
+  readonly http: Counts;
+  readonly duration: Counts;
+  readonly events: Counts;
+  /** `<service> TAB <metric>` → time in ms, sequence and value of the latest measurement. */
+  readonly gauges: Record<string, readonly [timeMs: number, sequence: number, value: number]>;
+  /** Service → time in ms of its last event. */
+  readonly seen: Record<string, number>;
+  /** Set → user → time in ms of the user's last event of that set. */
+  readonly users: Record<string, Record<string, number>>;
+}
+
+const OTHER_METHOD = 'OTHER';
+
+/** Folds rows into one delta. The only state is which series exist. */
+export function foldDelta(
+  facts: Iterable<{ readonly fact: Fact; readonly sequence: number }>,
+  registry: SeriesRegistry,
+  business: BusinessTypes,
+): SummaryDelta {
+  const delta = emptyDelta();
+  for (const { fact, sequence } of facts) {
+    if (fact.kind === 'api') addApi(delta, fact, sequence, registry);
+    else if (fact.kind === 'user') addUser(delta, fact, sequence, registry, business);
+    else addSystem(delta, fact, registry);
+  }
+  return delta;
+}
+
+/** Names come from outside: without a prototype, a service called `constructor` is a name like any other. */
+function emptyRecord<T>(): Record<string, T> {
+  return Object.create(null);
+}
+
+function emptyDelta(): SummaryDelta {
+  return {
+    minutes: emptyRecord(),
+    services: emptyRecord(),
+    http: emptyRecord(),
+    duration: emptyRecord(),
+    events: emptyRecord(),
+    gauges: emptyRecord(),
+    seen: emptyRecord(),
+    users: emptyRecord(),
+  };
+}
+
+function addApi(delta: SummaryDelta, fact: Fact & { kind: 'api' }, sequence: number, registry: SeriesRegistry): void {
+  const service = registry.label('service', fact.serviceName, sequence);
+  const minute = countsOf(delta.minutes, minuteOf(fact.timeMs));
+  const byService = countsOf(delta.services, minuteOf(fact.timeMs));
+  const both = (field: string, by: number): void => {
+    add(minute, field, by);
+    add(byService, `${service}${PART}${field}`, by);
+  };
+  both(FIELDS.requests, 1);
+  if (fact.statusCode >= 500) both(FIELDS.errors, 1);
+  if (fact.requestBytes !== null) both(FIELDS.requestBytes, fact.requestBytes);
+  if (fact.responseBytes !== null) both(FIELDS.responseBytes, fact.responseBytes);
+  add(minute, `${FIELD_PREFIXES.status}${fact.statusCode}`, 1);
+  if (fact.responseTimeUs !== null) {
+    both(FIELDS.timedRequests, 1);
+    both(FIELDS.responseTimeUs, fact.responseTimeUs);
+    both(`${FIELD_PREFIXES.latency}${latencyBucket(fact.responseTimeUs)}`, 1);
+  }
+  addCounters(delta, fact, service, sequence, registry);
+  see(delta, service, fact.timeMs);
+}
+
+/** The counters that Prometheus scrapes. */
+function addCounters(
+  delta: SummaryDelta,
+  fact: Fact & { kind: 'api' },
+  service: string,
+  sequence: number,
+  registry: SeriesRegistry,
+): void {
+  const method = METHODS.has(fact.method) ? fact.method : OTHER_METHOD;
+  const own = registry.admit('endpoint', `${service}${PART}${method}${PART}${fact.route}`, sequence);
+  const series = own ?? `${service}${PART}${method}${PART}${OTHER}`;
+  add(delta.http, `${series}${PART}${fact.statusCode}`, 1);
+  if (fact.responseTimeUs === null) return;
+  add(delta.duration, `${series}${PART}${histogramBucket(fact.responseTimeUs)}`, 1);
+  add(delta.duration, `${series}${PART}${DURATION_SUM_US}`, fact.responseTimeUs);
+}
+
+/** Index of the histogram's bucket, as many as there are bounds for +Inf. */
+export function histogramBucket(responseTimeUs: number): number {
+  const index = HISTOGRAM_BOUNDS_S.findIndex((bound) => responseTimeUs <= bound * 1e6);
+  return index === -1 ? HISTOGRAM_BOUNDS_S.length : index;
+}
+
+function addUser(
+  delta: SummaryDelta,
+  fact: Fact & { kind: 'user' },
+  sequence: number,
+  registry: SeriesRegistry,
+  business: BusinessTypes,
+): void {
+  const { eventType, userId, timeMs } = fact;
+  const label = registry.label('event_type', eventType, sequence);
+  const minute = countsOf(delta.minutes, minuteOf(timeMs));
+  add(minute, `${FIELD_PREFIXES.event}${label}`, 1);
+  add(delta.events, label, 1);
+  for (const count of businessCountsOf(eventType, business)) add(minute, `${FIELD_PREFIXES.business}${count}`, 1);
+  if (eventType === EVENT_TYPES.login) seeUser(delta, USER_SETS.login, userId, timeMs);
+  if (isPatientEvent(eventType, business)) seeUser(delta, USER_SETS.patient, userId, timeMs);
+  if (fact.feature === null) return;
+  const feature = registry.label('feature', fact.feature, sequence);
+  add(minute, `${FIELD_PREFIXES.feature}${feature}`, 1);
+  seeUser(delta, `${USER_SETS.featurePrefix}${feature}`, userId, timeMs);
+}
+
+/** The business numbers that an event type counts for. */
+export function businessCountsOf(eventType: string, business: BusinessTypes): string[] {
+  const counts: string[] = [];
+  if (business.appointmentsCreated.includes(eventType)) counts.push(BUSINESS_COUNTS.appointmentsCreated);
+  if (business.notificationsSent.includes(eventType)) counts.push(BUSINESS_COUNTS.notificationsSent);
+  if (business.deviceRegistrations.includes(eventType)) counts.push(BUSINESS_COUNTS.deviceRegistrations);
+  if (isPatientEvent(eventType, business)) counts.push(BUSINESS_COUNTS.patientEvents);
+  return counts;
+}
+
+function isPatientEvent(eventType: string, business: BusinessTypes): boolean {
+  return business.patientEngagementPrefixes.some((prefix) => eventType.startsWith(prefix));
+}
+
+function addSystem(delta: SummaryDelta, fact: Fact & { kind: 'system' }, registry: SeriesRegistry): void {
+  const { timeMs, sequence, value } = fact;
+  const service = registry.label('service', fact.serviceName, sequence);
+  see(delta, service, timeMs);
+  // A gauge of `other` would be one service's value under another's name, so there is none.
+  const series = registry.admit('gauge', `${fact.serviceName}${PART}${fact.metricName}`, sequence);
+  if (series === undefined) return;
+  const known = delta.gauges[series];
+  if (known === undefined || isLater(timeMs, sequence, known)) delta.gauges[series] = [timeMs, sequence, value];
+}
+
+function isLater(
+  timeMs: number,
+  sequence: number,
+  [knownTimeMs, knownSequence]: readonly [number, number, number],
+): boolean {
+  return timeMs > knownTimeMs || (timeMs === knownTimeMs && sequence > knownSequence);
+}
+
+function see(delta: SummaryDelta, service: string, timeMs: number): void {
+  delta.seen[service] = Math.max(delta.seen[service] ?? 0, timeMs);
+}
+
+function seeUser(delta: SummaryDelta, set: string, userId: number | null, timeMs: number): void {
+  if (userId === null) return;
+  const users = countsOf(delta.users, set);
+  users[userId] = Math.max(users[userId] ?? 0, timeMs);
+}
+
+function minuteOf(timeMs: number): string {
+  return String(Math.floor(timeMs / 1000 / MINUTE_S) * MINUTE_S);
+}
+
+function countsOf(groups: Record<string, Counts>, key: string): Counts {
+  const found = groups[key];
+  if (found !== undefined) return found;
+  const made: Counts = emptyRecord();
+  groups[key] = made;
+  return made;
+}
+
+function add(counts: Counts, field: string, by: number): void {
+  counts[field] = (counts[field] ?? 0) + by;
+}

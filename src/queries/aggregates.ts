@@ -1,0 +1,72 @@
+/**
+ * What the answers are computed from: plain counts of a window. Redis and Postgres each give them in the same shape, so
+ * that one function makes the answer and both sources agree.
+ */
+
+/** Requests of the platform or of one service. Sums of times are whole microseconds. */
+export interface RequestCounts {
+  readonly requests: number;
+  readonly errors: number;
+  readonly timedRequests: number;
+  readonly responseTimeUs: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** Latency bucket (src/store/latency-buckets.ts) → how many. */
+  readonly latency: ReadonlyMap<number, number>;
+}
+
+/** Everything that a summary says about its window. */
+export interface WindowCounts extends RequestCounts {
+  readonly statusCodes: ReadonlyMap<number, number>;
+  readonly registrations: number;
+  readonly logins: number;
+  readonly appointmentsCreated: number;
+  readonly notificationsSent: number;
+  readonly deviceRegistrations: number;
+  readonly patientEvents: number;
+  /** Distinct users with a login in the window. */
+  readonly loginUsers: number;
+  /** Distinct users with a patient event in the window. */
+  readonly patientUsers: number;
+  readonly features: readonly { readonly feature: string; readonly uses: number; readonly users: number }[];
+}
+
+/** Distinct users with a login, by calendar days in UTC. */
+export interface ActiveUsers {
+  readonly daily: number;
+  readonly weekly: number;
+  readonly monthly: number;
+}
+
+/** One service in the last aggregation interval. */
+export interface ServiceCounts extends RequestCounts {
+  readonly serviceName: string;
+  readonly lastSeenMs: number;
+  /** Latest measurement of each metric, by metric name. */
+  readonly gauges: ReadonlyMap<string, number>;
+}
+
+/** One series of the counters and histograms that Prometheus scrapes. */
+export interface HttpSeries {
+  readonly service: string;
+  readonly method: string;
+  readonly endpoint: string;
+}
+
+export interface PlatformCounters {
+  readonly requests: readonly (HttpSeries & { readonly status: number; readonly count: number })[];
+  /** Counts by bucket of HISTOGRAM_BOUNDS_S (not cumulative; one more than bounds, for +Inf) and the sum. */
+  readonly durations: readonly (HttpSeries & { readonly buckets: readonly number[]; readonly sumUs: number })[];
+  readonly events: readonly { readonly eventType: string; readonly count: number }[];
+  readonly activeUsers: ActiveUsers;
+  readonly gauges: readonly { readonly service: string; readonly metric: string; readonly value: number }[];
+}
+
+/** Where counts come from; Redis as a rule, Postgres where Redis is away. Every method may throw when it is away. */
+export interface CountsSource {
+  readonly name: 'redis' | 'postgres';
+  windowCounts(fromS: number, nowMs: number): Promise<WindowCounts>;
+  activeUsers(nowMs: number): Promise<ActiveUsers>;
+  serviceCounts(fromS: number, nowMs: number): Promise<readonly ServiceCounts[]>;
+  platformCounters(nowMs: number): Promise<PlatformCounters>;
+}

@@ -1,0 +1,37 @@
+import { Migrator } from '@mikro-orm/migrations';
+import { MikroORM } from '@mikro-orm/postgresql';
+import { Migration20261124000000_tables } from '../../migrations/Migration20261124000000_tables.js';
+import { ENTITIES } from './entities.js';
+import { withAdvisoryLock } from './locks.js';
+
+/** Every migration, in order. They are listed by hand, so that a build contains what it runs. */
+const MIGRATIONS = [Migration20261124000000_tables].map((migration) => ({ name: migration.name, class: migration }));
+
+/** Opens MikroORM; it connects with the first query. */
+export function openOrm(databaseUrl: string): Promise<MikroORM> {
+  return MikroORM.init({
+    clientUrl: databaseUrl,
+    entities: ENTITIES,
+    extensions: [Migrator],
+    migrations: { migrationsList: MIGRATIONS, tableName: 'schema_migrations', snapshot: false },
+    forceUtcTimezone: true,
+    pool: { min: 0, max: 2 },
+  });
+}
+
+/**
+ * Brings the schema up to date. Several processes may start at once: one migrates, the others wait for it.
+ *
+ * @returns the names of the migrations that were run
+ */
+export async function migrate(databaseUrl: string): Promise<string[]> {
+  const orm = await openOrm(databaseUrl);
+  try {
+    return await withAdvisoryLock(databaseUrl, 'migrations', async () => {
+      const done = await orm.migrator.up();
+      return done.map((migration) => migration.name);
+    });
+  } finally {
+    await orm.close();
+  }
+}

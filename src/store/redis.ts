@@ -1,0 +1,34 @@
+import { Redis } from 'ioredis';
+
+export interface RedisSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly password: string;
+  readonly db: number;
+}
+
+const CONNECT_TIMEOUT_MS = 2_000;
+const MAX_RECONNECT_WAIT_MS = 1_000;
+
+/**
+ * Opens a connection that comes back by itself. Commands are never queued while it is away, and never sent twice:
+ * the caller learns at once that Redis is away, and decides.
+ *
+ * @param commandTimeoutMs after it a command fails, so that a stopped Redis holds nobody up
+ */
+export function openRedis(settings: RedisSettings, commandTimeoutMs: number, onError: (error: Error) => void): Redis {
+  const redis = new Redis({
+    host: settings.host,
+    port: settings.port,
+    db: settings.db,
+    ...(settings.password === '' ? {} : { password: settings.password }),
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    commandTimeout: commandTimeoutMs,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: (attempt) => Math.min(attempt * 50, MAX_RECONNECT_WAIT_MS),
+  });
+  redis.on('error', onError);
+  return redis;
+}

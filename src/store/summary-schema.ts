@@ -1,0 +1,97 @@
+/**
+ * How the summaries lie in Redis: the one vocabulary of those who write them (src/projections) and those who read
+ * them (src/queries).
+ *
+ * All keys share a hash tag, so that they live in one slot of a Redis Cluster. A generation is one complete build of
+ * the summaries; `CURRENT_KEY` names the one that is read, so that a rebuild is switched to at once.
+ *
+ *   {metrics}:current            → generation
+ *   {metrics}:<gen>:meta         hash: sequence (the log position folded in), business (hash of that mapping)
+ *   {metrics}:<gen>:m:<second>   hash of counts, one minute     (kept 26 hours)
+ *   {metrics}:<gen>:h:<second>   hash of counts, one hour       (kept as long as events are)
+ *   {metrics}:<gen>:d:<second>   hash of counts, one day (UTC)  (kept as long as events are)
+ *   {metrics}:<gen>:s:<second>   hash of counts by service, one minute (kept 26 hours)
+ *   {metrics}:<gen>:http         hash of counters since the beginning: service, method, endpoint, status
+ *   {metrics}:<gen>:duration     hash of histogram counters: service, method, endpoint, bucket
+ *   {metrics}:<gen>:events       hash of counters: event type
+ *   {metrics}:<gen>:gauges       hash: service, metric → time, sequence, value
+ *   {metrics}:<gen>:seen         hash: service → last event's time (ms)
+ *   {metrics}:<gen>:u:<set>      sorted set: user → time (ms) of the last such event (kept 31 days)
+ *   {metrics}:view:<name>        JSON as the API answers it
+ */
+
+export const KEY_PREFIX = '{metrics}:';
+export const CURRENT_KEY = `${KEY_PREFIX}current`;
+
+export function generationPrefix(generation: string): string {
+  return `${KEY_PREFIX}${generation}:`;
+}
+
+export function viewKey(name: string): string {
+  return `${KEY_PREFIX}view:${name}`;
+}
+
+/** Separates the parts of a hash field. No part contains it: names are tokens, routes have control characters cut. */
+export const PART = '\t';
+
+/** What stands for all series beyond a limit. */
+export const OTHER = 'other';
+
+export const MINUTE_S = 60;
+export const HOUR_S = 3_600;
+export const DAY_S = 86_400;
+export const MINUTES_KEPT_S = 26 * HOUR_S;
+export const USERS_KEPT_MS = 31 * DAY_S * 1000;
+
+/** Fields of the hashes of counts. Times are sums of whole microseconds. */
+export const FIELDS = {
+  requests: 'req',
+  errors: 'err',
+  responseTimeUs: 'rt_us',
+  timedRequests: 'rt_n',
+  requestBytes: 'rqb',
+  responseBytes: 'rsb',
+} as const;
+
+/** Beginnings of fields that name what they count: `st:200`, `lat:57`, `ev:user_login`, `ft:reports`, `biz:…`. */
+export const FIELD_PREFIXES = {
+  status: 'st:',
+  latency: 'lat:',
+  event: 'ev:',
+  feature: 'ft:',
+  business: 'biz:',
+} as const;
+
+export const BUSINESS_COUNTS = {
+  appointmentsCreated: 'appointments_created',
+  notificationsSent: 'notifications_sent',
+  deviceRegistrations: 'device_registrations',
+  patientEvents: 'patient_events',
+} as const;
+
+/** Sorted sets of users. A feature's set is `feature:` and its name. */
+export const USER_SETS = { login: 'login', patient: 'patient', featurePrefix: 'feature:' } as const;
+
+export const EVENT_TYPES = { registered: 'user_registered', login: 'user_login', featureUsed: 'feature_used' } as const;
+
+/** Upper bounds, in seconds, of the histogram that Prometheus scrapes. */
+export const HISTOGRAM_BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+/** Fields of the duration hash that are no bucket. */
+export const DURATION_SUM_US = 'sum';
+
+/** Most names of each kind that get a series of their own; the rest is `other`. First come, first served. */
+export const SERIES_LIMITS = { service: 500, event_type: 500, feature: 200, endpoint: 1_000, gauge: 5_000 } as const;
+export type SeriesKind = keyof typeof SERIES_LIMITS;
+
+/** Methods that may stand in a label. */
+export const METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'CONNECT',
+  'TRACE',
+]);

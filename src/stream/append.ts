@@ -1,0 +1,224 @@
+import { createInbox, headers, type Msg, type MsgHdrs, type NatsConnection } from 'nats';
+import type { ConnectionWatch } from './connection.js';
+
+/** Why an event could not be appended now. The client keeps it and sends it again with the same id. */
+export interface Unavailable {
+  readonly kind: 'unavailable';
+  readonly reason:
+    | 'disconnected'
+    | 'no_acknowledgement'
+    | 'too_many_in_flight'
+    | 'stream_full'
+    | 'stream_missing'
+    | 'refused_by_stream';
+  readonly retryAfterSeconds: number;
+}
+
+/** JetStream's positive acknowledgement. */
+export interface Stored {
+  readonly kind: 'stored';
+  readonly stream: string;
+  readonly sequence: number;
+  readonly duplicate: boolean;
+}
+
+export type AppendResult = Stored | Unavailable;
+
+/** One event as it goes onto the wire. */
+export interface AppendRequest {
+  readonly id: string;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  /** Further headers; they become the message's own and get the id added. */
+  readonly headers?: MsgHdrs;
+}
+
+export type AppendAllResult =
+  | { readonly kind: 'stored'; readonly accepted: number; readonly duplicates: number }
+  | Unavailable;
+
+export interface AppenderOptions {
+  readonly maxInFlight: number;
+  readonly maxInFlightBytes: number;
+  readonly ackTimeoutMs: number;
+}
+
+export const APPENDER_DEFAULTS: AppenderOptions = {
+  maxInFlight: 8_192,
+  maxInFlightBytes: 64 * 1024 * 1024,
+  ackTimeoutMs: 5_000,
+};
+
+interface Waiting {
+  readonly settle: (result: AppendResult) => void;
+  readonly bytes: number;
+  readonly deadlineMs: number;
+}
+
+const SWEEP_INTERVAL_MS = 250;
+const MAXIMUM_EXCEEDED = /maximum (messages|bytes|messages per subject) exceeded|insufficient (resources|storage)/;
+
+/**
+ * The one way into the log. A single subscription to one reply inbox matches JetStream's acknowledgements to waiting
+ * calls, which is about five times as fast as a request for each message.
+ *
+ * Bounded in messages and bytes in flight: past that it answers `too_many_in_flight` at once rather than queue.
+ * While the connection is down nothing is published, because the client would buffer it and might drop it.
+ */
+export class Appender {
+  readonly #inbox = createInbox();
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #slotListeners: (() => void)[] = [];
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #unwatch: () => void;
+  #bytesInFlight = 0;
+  #nextToken = 0;
+  #closed = false;
+
+  constructor(
+    private readonly connection: NatsConnection,
+    private readonly watch: ConnectionWatch,
+    private readonly options: AppenderOptions = APPENDER_DEFAULTS,
+  ) {
+    connection.subscribe(`${this.#inbox}.*`, { callback: (_error, message) => this.#onAck(message) });
+    this.#sweeper = setInterval(() => this.#expire(Date.now()), SWEEP_INTERVAL_MS);
+    this.#unwatch = watch.onChange((connected) => {
+      if (!connected) this.#failAll('disconnected');
+    });
+  }
+
+  get inFlight(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Appends one message and resolves with JetStream's answer, never rejects.
+   *
+   * @param id goes into `Nats-Msg-Id`; JetStream drops a repeat within the deduplication window
+   */
+  append(subject: string, payload: Uint8Array, id: string, headers?: MsgHdrs): Promise<AppendResult> {
+    const request = headers === undefined ? { subject, payload, id } : { subject, payload, id, headers };
+    return new Promise((settle) => this.#send(request, settle));
+  }
+
+  /**
+   * Appends messages in their order and resolves when all are acknowledged, or with the first failure: then some may
+   * be stored, and sending all again with the same ids is safe. Takes at most half of the places in flight, so that
+   * single appends go on beside it.
+   */
+  async appendAll(requests: readonly AppendRequest[]): Promise<AppendAllResult> {
+    const limit = Math.max(1, Math.floor(this.options.maxInFlight / 2));
+    const state: { outstanding: number; duplicates: number; failure: Unavailable | undefined } = {
+      outstanding: 0,
+      duplicates: 0,
+      failure: undefined,
+    };
+    const settle = (result: AppendResult): void => {
+      state.outstanding -= 1;
+      if (result.kind === 'unavailable') state.failure ??= result;
+      else if (result.duplicate) state.duplicates += 1;
+    };
+    for (const request of requests) {
+      while (state.failure === undefined && this.#isFull(limit, request.payload.length)) await this.#slotFreed();
+      if (state.failure !== undefined) break;
+      state.outstanding += 1;
+      this.#send(request, settle);
+    }
+    while (state.outstanding > 0) await this.#slotFreed();
+    if (state.failure !== undefined) return state.failure;
+    return { kind: 'stored', accepted: requests.length - state.duplicates, duplicates: state.duplicates };
+  }
+
+  /** Answers what still waits with `no_acknowledgement` and stops the timer. */
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    this.#unwatch();
+    this.#failAll('no_acknowledgement');
+  }
+
+  #isFull(limit: number, bytes: number): boolean {
+    return this.#waiting.size >= limit || this.#bytesInFlight + bytes > this.options.maxInFlightBytes;
+  }
+
+  /** Resolves when some message in flight has been settled; there is one whenever this is called. */
+  #slotFreed(): Promise<void> {
+    if (this.#waiting.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#slotListeners.push(resolve));
+  }
+
+  #send(request: AppendRequest, settle: (result: AppendResult) => void): void {
+    if (this.#closed || !this.watch.connected) return settle(unavailable('disconnected'));
+    const bytes = request.payload.length;
+    if (this.#isFull(this.options.maxInFlight, bytes)) return settle(unavailable('too_many_in_flight'));
+    const token = this.#nextToken;
+    this.#nextToken += 1;
+    this.#waiting.set(token, { settle, bytes, deadlineMs: Date.now() + this.options.ackTimeoutMs });
+    this.#bytesInFlight += bytes;
+    const messageHeaders = request.headers ?? headers();
+    messageHeaders.set('Nats-Msg-Id', request.id);
+    try {
+      this.connection.publish(request.subject, request.payload, {
+        reply: `${this.#inbox}.${token.toString(36)}`,
+        headers: messageHeaders,
+      });
+    } catch {
+      // Only a connection that is closed or draining throws here, before anything is written.
+      this.#settle(token, unavailable('disconnected'));
+    }
+  }
+
+  #onAck(message: Msg): void {
+    const token = Number.parseInt(message.subject.slice(this.#inbox.length + 1), 36);
+    this.#settle(token, readAck(message));
+  }
+
+  #settle(token: number, result: AppendResult): void {
+    const waiting = this.#waiting.get(token);
+    // An acknowledgement that comes after its deadline finds nobody.
+    if (waiting === undefined) return;
+    this.#waiting.delete(token);
+    this.#bytesInFlight -= waiting.bytes;
+    waiting.settle(result);
+    for (const resolve of this.#slotListeners.splice(0)) resolve();
+  }
+
+  /** A Map keeps the order of insertion and all deadlines are equally far, so the first that is not due ends the walk. */
+  #expire(nowMs: number): void {
+    for (const [token, { deadlineMs }] of this.#waiting) {
+      if (deadlineMs > nowMs) return;
+      this.#settle(token, unavailable('no_acknowledgement'));
+    }
+  }
+
+  #failAll(reason: Unavailable['reason']): void {
+    for (const token of [...this.#waiting.keys()]) this.#settle(token, unavailable(reason));
+  }
+}
+
+function unavailable(reason: Unavailable['reason']): Unavailable {
+  return { kind: 'unavailable', reason, retryAfterSeconds: reason === 'stream_full' ? 30 : 1 };
+}
+
+interface PubAck {
+  readonly stream?: string;
+  readonly seq?: number;
+  readonly duplicate?: boolean;
+  readonly error?: { readonly description?: string };
+}
+
+/** What a PubAck, or the server's "no responders", means. Anything but a positive PubAck is a failure. */
+function readAck(message: Msg): AppendResult {
+  if (message.headers?.code === 503) return unavailable('stream_missing');
+  let ack: PubAck;
+  try {
+    ack = message.json<PubAck>();
+  } catch {
+    return unavailable('refused_by_stream');
+  }
+  if (typeof ack.stream === 'string' && typeof ack.seq === 'number' && ack.error === undefined) {
+    return { kind: 'stored', stream: ack.stream, sequence: ack.seq, duplicate: ack.duplicate === true };
+  }
+  const description = ack.error?.description ?? '';
+  return unavailable(MAXIMUM_EXCEEDED.test(description) ? 'stream_full' : 'refused_by_stream');
+}

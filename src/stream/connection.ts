@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { type ConnectionOptions, connect, credsAuthenticator, Events, type NatsConnection } from 'nats';
+
+export interface NatsSettings {
+  readonly servers: readonly string[];
+  readonly credsFile?: string;
+  readonly token?: string;
+}
+
+/** Two unanswered pings end a half-open connection, so it is noticed after at most three intervals. */
+const PING_INTERVAL_MS = 5_000;
+const MAX_PINGS_OUT = 2;
+const CONNECT_TIMEOUT_MS = 5_000;
+const RECONNECT_WAIT_MS = 250;
+
+/**
+ * Connects to NATS and keeps the connection for the life of the process: it reconnects without end.
+ *
+ * @throws where no server answers within the connect timeout
+ */
+export async function connectNats(settings: NatsSettings, name: string): Promise<NatsConnection> {
+  const options: ConnectionOptions = {
+    name,
+    servers: settings.servers.map(hostAndPort),
+    ...credentials(settings),
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_WAIT_MS,
+    reconnectJitter: RECONNECT_WAIT_MS,
+    pingInterval: PING_INTERVAL_MS,
+    maxPingOut: MAX_PINGS_OUT,
+    timeout: CONNECT_TIMEOUT_MS,
+  };
+  return await connect(options);
+}
+
+/** User, password or token may stand in the URL; the client wants them apart. */
+function credentials(settings: NatsSettings): Partial<ConnectionOptions> {
+  if (settings.credsFile !== undefined) return { authenticator: credsAuthenticator(readFileSync(settings.credsFile)) };
+  if (settings.token !== undefined) return { token: settings.token };
+  const first = settings.servers.map((server) => new URL(withScheme(server))).find((url) => url.username !== '');
+  if (first === undefined) return {};
+  const user = decodeURIComponent(first.username);
+  return first.password === '' ? { token: user } : { user, pass: decodeURIComponent(first.password) };
+}
+
+function hostAndPort(server: string): string {
+  const url = new URL(withScheme(server));
+  return `${url.protocol}//${url.hostname}:${url.port === '' ? '4222' : url.port}`;
+}
+
+function withScheme(server: string): string {
+  return server.includes('://') ? server : `nats://${server}`;
+}
+
+/** Whether the connection is up, and who wants to know when that changes. */
+export class ConnectionWatch {
+  #connected = true;
+  readonly #listeners = new Set<(connected: boolean) => void>();
+
+  constructor(connection: NatsConnection) {
+    void this.#watch(connection);
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** Calls back at each change; returns the way to stop that. */
+  onChange(listener: (connected: boolean) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The iterator ends when the connection is closed for good. */
+  async #watch(connection: NatsConnection): Promise<void> {
+    for await (const { type } of connection.status()) {
+      if (type === Events.Disconnect) this.#set(false);
+      if (type === Events.Reconnect) this.#set(true);
+    }
+    this.#set(false);
+  }
+
+  #set(connected: boolean): void {
+    if (this.#connected === connected) return;
+    this.#connected = connected;
+    for (const listener of this.#listeners) listener(connected);
+  }
+}

@@ -1,0 +1,224 @@
+import {
+  AckPolicy,
+  createInbox,
+  DeliverPolicy,
+  type JetStreamManager,
+  Match,
+  type Msg,
+  type NatsConnection,
+  NatsError,
+  type Subscription,
+} from 'nats';
+import type { LogMessage } from '../events/codec.js';
+import type { ConnectionWatch } from './connection.js';
+
+/** Why a feed cannot go on; its owner opens another one from its checkpoint. */
+export type FeedBreak = 'disconnected' | 'gap_in_delivery' | 'consumer_gone' | 'silent' | 'closed';
+
+/** Thrown by `take` once the feed can no longer promise to deliver every message in order. */
+export class FeedBroken extends Error {
+  constructor(readonly reason: FeedBreak) {
+    super(`The feed of the log broke: ${reason}`);
+    this.name = 'FeedBroken';
+  }
+}
+
+export interface FeedOptions {
+  readonly stream: string;
+  /** Name of the durable consumer. It is permanent: operators look at it. */
+  readonly durable: string;
+  /** The feed begins with the first message behind this sequence. */
+  readonly afterSequence: number;
+  /** Messages asked for at a time; at most twice as many are held. */
+  readonly pullSize: number;
+}
+
+/** A message together with the subject that acknowledges it and all before it. */
+export interface FedMessage extends LogMessage {
+  readonly ackSubject: string;
+}
+
+const PULL_EXPIRES_MS = 5_000;
+/** The server answers each pull at its expiry at the latest; past this it or the connection is gone. */
+const PULL_SILENCE_MS = PULL_EXPIRES_MS + 5_000;
+/** Longer than any outage of Postgres that a batch may wait for: a redelivery would only be skipped anyway. */
+const ACK_WAIT_NS = 600 * 1e9;
+const CONSUMER_NOT_FOUND = 10014;
+const ACK = new TextEncoder().encode('+ACK');
+const NO_HEADER = (): undefined => undefined;
+
+/**
+ * Reads a stream in order, each message once, from a given sequence on. The durable consumer is made anew at each
+ * opening: the reader's checkpoint is the truth, acknowledgements only show operators how far it is.
+ *
+ * States: open (a pull is outstanding or the buffer is full) → broken (the reason is kept; `take` throws it).
+ * A message lost on the way shows as a gap in the consumer's own sequence and breaks the feed.
+ */
+export class LogFeed {
+  readonly #buffer: FedMessage[] = [];
+  readonly #inbox = createInbox();
+  readonly #unwatch: () => void;
+  #subscription: Subscription | undefined;
+  #broken: FeedBreak | undefined;
+  #wake: (() => void) | undefined;
+  #outstanding = 0;
+  #pullDeadlineMs = 0;
+  #deliverySequence = 0;
+  #lastSequence: number;
+
+  private constructor(
+    private readonly connection: NatsConnection,
+    watch: ConnectionWatch,
+    private readonly options: FeedOptions,
+  ) {
+    this.#lastSequence = options.afterSequence;
+    this.#unwatch = watch.onChange(() => this.#break('disconnected'));
+  }
+
+  /**
+   * Makes the durable consumer anew behind `afterSequence` and begins to read.
+   *
+   * @throws NatsError where the stream is missing or JetStream does not answer
+   */
+  static async open(
+    connection: NatsConnection,
+    watch: ConnectionWatch,
+    manager: JetStreamManager,
+    options: FeedOptions,
+  ): Promise<LogFeed> {
+    await deleteConsumer(manager, options.stream, options.durable);
+    await manager.consumers.add(options.stream, {
+      durable_name: options.durable,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: options.afterSequence + 1,
+      ack_policy: AckPolicy.All,
+      ack_wait: ACK_WAIT_NS,
+      max_ack_pending: options.pullSize * 8,
+    });
+    const feed = new LogFeed(connection, watch, options);
+    feed.#subscription = connection.subscribe(feed.#inbox, { callback: (_error, message) => feed.#receive(message) });
+    feed.#pull();
+    return feed;
+  }
+
+  /** Messages received and not yet taken. */
+  get buffered(): number {
+    return this.#buffer.length;
+  }
+
+  /**
+   * Takes what has arrived, waiting at most `maxWaitMs` for the first message.
+   *
+   * @returns at most `maxMessages`, in the order of the log; empty where nothing came in time
+   * @throws FeedBroken once the feed cannot go on
+   */
+  async take(maxMessages: number, maxWaitMs: number): Promise<FedMessage[]> {
+    if (this.#buffer.length === 0) await this.#waitForMessage(maxWaitMs);
+    if (this.#broken !== undefined) throw new FeedBroken(this.#broken);
+    if (this.#outstanding > 0 && Date.now() > this.#pullDeadlineMs) {
+      this.#break('silent');
+      throw new FeedBroken('silent');
+    }
+    const taken = this.#buffer.splice(0, maxMessages);
+    this.#pull();
+    return taken;
+  }
+
+  /** Tells the server that this message and all before it are done. A lost acknowledgement is made good by the next. */
+  ack(message: FedMessage): void {
+    if (this.#broken === undefined) this.connection.publish(message.ackSubject, ACK);
+  }
+
+  /** Stops reading. The consumer stays, so that operators see it; its next owner makes it anew. */
+  close(): void {
+    this.#break('closed');
+  }
+
+  #waitForMessage(maxWaitMs: number): Promise<void> {
+    if (this.#broken !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wake?.(), maxWaitMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
+
+  /** One pull at a time, so that what is held stays below twice the pull size. */
+  #pull(): void {
+    if (this.#broken !== undefined || this.#outstanding > 0 || this.#buffer.length >= this.options.pullSize) return;
+    this.#outstanding = this.options.pullSize;
+    this.#pullDeadlineMs = Date.now() + PULL_SILENCE_MS;
+    const request = JSON.stringify({ batch: this.options.pullSize, expires: PULL_EXPIRES_MS * 1e6 });
+    const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.options.stream}.${this.options.durable}`;
+    try {
+      this.connection.publish(subject, request, { reply: this.#inbox });
+    } catch {
+      // The connection is closed or draining: nothing was sent.
+      this.#break('disconnected');
+    }
+  }
+
+  #receive(message: Msg): void {
+    if (this.#broken !== undefined) return;
+    const ackSubject = message.reply;
+    if (ackSubject === undefined || !ackSubject.startsWith('$JS.ACK.')) return this.#onStatus(message);
+    const { sequence, deliverySequence, storedAtMs } = parseAckSubject(ackSubject);
+    if (deliverySequence !== this.#deliverySequence + 1) return this.#break('gap_in_delivery');
+    this.#deliverySequence = deliverySequence;
+    this.#outstanding -= 1;
+    if (sequence > this.#lastSequence) {
+      this.#lastSequence = sequence;
+      const { headers } = message;
+      const header =
+        headers === undefined ? NO_HEADER : (name: string) => headers.get(name, Match.IgnoreCase) || undefined;
+      this.#buffer.push({ subject: message.subject, data: message.data, header, sequence, storedAtMs, ackSubject });
+    }
+    if (this.#outstanding === 0) this.#pull();
+    this.#wake?.();
+  }
+
+  /** A pull's end: 404 and 408 mean that it ran out; everything else, "no responders" included, ends the feed. */
+  #onStatus(message: Msg): void {
+    const code = message.headers?.code ?? 0;
+    if (code === 100) return;
+    this.#outstanding = 0;
+    if (code === 404 || code === 408) this.#pull();
+    else this.#break('consumer_gone');
+  }
+
+  #break(reason: FeedBreak): void {
+    if (this.#broken !== undefined) return;
+    this.#broken = reason;
+    this.#buffer.length = 0;
+    this.#unwatch();
+    this.#subscription?.unsubscribe();
+    this.#wake?.();
+  }
+}
+
+/** Deletes a durable consumer; one that is not there is fine. */
+async function deleteConsumer(manager: JetStreamManager, stream: string, durable: string): Promise<void> {
+  try {
+    await manager.consumers.delete(stream, durable);
+  } catch (error) {
+    if (!(error instanceof NatsError && error.api_error?.err_code === CONSUMER_NOT_FOUND)) throw error;
+  }
+}
+
+/**
+ * Reads `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time ns>.<pending>`; with a domain and
+ * an account hash there are two more tokens before the stream.
+ */
+export function parseAckSubject(subject: string): { sequence: number; deliverySequence: number; storedAtMs: number } {
+  const tokens = subject.split('.');
+  const offset = tokens.length > 9 ? 7 : 5;
+  return {
+    sequence: Number(tokens[offset]),
+    deliverySequence: Number(tokens[offset + 1]),
+    // Nanoseconds exceed 2^53, so the last six digits go before the text becomes a number.
+    storedAtMs: Number((tokens[offset + 2] ?? '').slice(0, -6)),
+  };
+}

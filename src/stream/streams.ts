@@ -1,0 +1,113 @@
+import {
+  DiscardPolicy,
+  type JetStreamManager,
+  NatsError,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from 'nats';
+
+export const EVENTS_STREAM = 'METRICS';
+export const ALERTS_STREAM = 'METRICS_ALERTS';
+export const DEAD_LETTERS_STREAM = 'METRICS_DEADLETTERS';
+export const ALERT_SUBJECT = 'metrics.alert';
+export const DEAD_LETTER_PREFIX = 'metrics.deadletter';
+
+export interface StreamSettings {
+  readonly retentionDays: number;
+  readonly dedupWindowSeconds: number;
+  readonly replicas: number;
+  /** Bytes that METRICS may take; past them new events are refused. 0: as much as the server gives. */
+  readonly maxBytes: number;
+  /** Subject patterns of other services, from `config/sources.yaml`. */
+  readonly foreignSubjects: readonly string[];
+}
+
+/** How a stream that exists differs from what the service wants, after it did what it could. */
+export interface StreamDifference {
+  readonly stream: string;
+  readonly field: string;
+  readonly wanted: string;
+  readonly found: string;
+}
+
+const DAY_NS = 86_400 * 1e9;
+const STREAM_NOT_FOUND = 10059;
+
+type Wanted = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'subjects'>;
+
+/** The three streams as they should be. */
+export function wantedStreams(settings: StreamSettings): readonly Wanted[] {
+  const common = { retention: RetentionPolicy.Limits, storage: StorageType.File, num_replicas: settings.replicas };
+  return [
+    {
+      ...common,
+      name: EVENTS_STREAM,
+      subjects: ['metrics.events.>', ...settings.foreignSubjects],
+      max_age: settings.retentionDays * DAY_NS,
+      max_bytes: settings.maxBytes > 0 ? settings.maxBytes : -1,
+      duplicate_window: settings.dedupWindowSeconds * 1e9,
+      // A full log refuses the new event, and its publisher knows; it never drops an old one quietly.
+      discard: DiscardPolicy.New,
+      deny_purge: true,
+    },
+    { ...common, name: ALERTS_STREAM, subjects: [ALERT_SUBJECT], max_age: 365 * DAY_NS, duplicate_window: DAY_NS },
+    {
+      ...common,
+      name: DEAD_LETTERS_STREAM,
+      subjects: [`${DEAD_LETTER_PREFIX}.>`],
+      max_age: 30 * DAY_NS,
+      duplicate_window: DAY_NS,
+    },
+  ];
+}
+
+/**
+ * Creates the streams that are missing and updates those that differ.
+ *
+ * @returns what still differs, because the server refused the change; the service goes on with it and says so
+ */
+export async function ensureStreams(manager: JetStreamManager, settings: StreamSettings): Promise<StreamDifference[]> {
+  const differences: StreamDifference[] = [];
+  for (const wanted of wantedStreams(settings)) {
+    const found = await findStream(manager, wanted.name);
+    if (found === undefined) await manager.streams.add(wanted);
+    else differences.push(...(await updateStream(manager, wanted, found)));
+  }
+  return differences;
+}
+
+/** A stream's state, or undefined where there is no such stream. */
+export async function findStream(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
+  try {
+    return await manager.streams.info(name);
+  } catch (error) {
+    if (error instanceof NatsError && error.api_error?.err_code === STREAM_NOT_FOUND) return undefined;
+    throw error;
+  }
+}
+
+async function updateStream(manager: JetStreamManager, wanted: Wanted, found: StreamInfo): Promise<StreamDifference[]> {
+  const differences = compare(wanted, found.config);
+  if (differences.length === 0) return [];
+  try {
+    await manager.streams.update(wanted.name, { ...found.config, ...wanted });
+    return [];
+  } catch (error) {
+    if (error instanceof NatsError && error.api_error !== undefined) return differences;
+    throw error;
+  }
+}
+
+function compare(wanted: Wanted, found: StreamConfig): StreamDifference[] {
+  const differences: StreamDifference[] = [];
+  for (const [field, value] of Object.entries(wanted)) {
+    const wantedText = JSON.stringify(value);
+    const foundText = JSON.stringify(Reflect.get(found, field)) ?? 'unset';
+    if (wantedText !== foundText) {
+      differences.push({ stream: wanted.name, field, wanted: wantedText, found: foundText });
+    }
+  }
+  return differences;
+}

@@ -1,0 +1,71 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Seconds; from a commit of a few rows to a large batch. */
+const DURATION_BOUNDS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/**
+ * Every metric that the service keeps about itself, in one place. What it says about the platform is folded from the
+ * log and rendered by src/queries.
+ */
+export function createServiceMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  return {
+    registry,
+    eventsAppended: new Counter({
+      name: 'metrics_service_events_appended_total',
+      help: 'Events that JetStream acknowledged to this process, by whether it knew their id already',
+      labelNames: ['duplicate'] as const,
+      registers,
+    }),
+    appendsRefused: new Counter({
+      name: 'metrics_service_appends_refused_total',
+      help: 'Events that could not be appended, by reason',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    eventsRefused: new Counter({
+      name: 'metrics_service_events_refused_total',
+      help: 'Events of the log that were parked as dead letters, by reason',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    rowsProjected: new Counter({
+      name: 'metrics_service_rows_projected_total',
+      help: 'Rows that the projector inserted',
+      registers,
+    }),
+    duplicatesDropped: new Counter({
+      name: 'metrics_service_duplicates_dropped_total',
+      help: 'Events that were in the tables already',
+      registers,
+    }),
+    commitDuration: new Histogram({
+      name: 'metrics_service_commit_duration_seconds',
+      help: "Duration of a batch's transaction in Postgres",
+      buckets: DURATION_BOUNDS_S,
+      registers,
+    }),
+    projectionPosition: new Gauge({
+      name: 'metrics_service_projection_position',
+      help: 'Sequence of the last event that a projection contains',
+      labelNames: ['projection'] as const,
+      registers,
+    }),
+    projectionFailures: new Counter({
+      name: 'metrics_service_projection_failures_total',
+      help: 'Attempts of a projection that failed and were tried again, by reason',
+      labelNames: ['projection', 'reason'] as const,
+      registers,
+    }),
+    summaryRebuilds: new Counter({
+      name: 'metrics_service_summary_rebuilds_total',
+      help: 'Times that the summaries in Redis were rebuilt from Postgres, by reason',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+  };
+}
+
+export type ServiceMetrics = ReturnType<typeof createServiceMetrics>;

@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import {
+  findPrograms,
+  type ManagedServer,
+  type Programs,
+  processIdentity,
+  sendSignal,
+  startNats,
+  startPostgres,
+  startRedis,
+  withDatabase,
+} from '../../src/devservices/index.js';
+
+const FAST_POSTGRES = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '100' };
+const POLL_INTERVAL_MS = 10;
+
+// Whatever ends this process, its servers and folders go with it; scripts/test.mjs looks after what SIGKILL leaves.
+const pids = new Set<number>();
+const folders = new Set<string>();
+process.on('exit', () => {
+  for (const pid of pids) sendSignal(pid, 'SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+
+function temporaryFolder(purpose: string): string {
+  const folder = mkdtempSync(join(process.env.METRICS_TEST_DIR ?? tmpdir(), `metrics-test-${purpose}-`));
+  folders.add(folder);
+  return folder;
+}
+
+/** Writes the process down for the runner, which ends it if this process cannot. */
+function noteProcess(pid: number): void {
+  pids.add(pid);
+  const runDir = process.env.METRICS_TEST_DIR;
+  if (runDir === undefined) return;
+  mkdirSync(join(runDir, 'pids'), { recursive: true });
+  writeFileSync(join(runDir, 'pids', String(pid)), processIdentity(pid) ?? '');
+}
+
+function isPrograms(value: unknown): value is Programs {
+  return typeof value === 'object' && value !== null && 'natsServer' in value && 'postgresBin' in value;
+}
+
+let programs: Promise<Programs> | undefined;
+
+/** The servers' programs: those that the runner found, else looked for here. */
+export function testPrograms(): Promise<Programs> {
+  programs ??= findTestPrograms();
+  return programs;
+}
+
+async function findTestPrograms(): Promise<Programs> {
+  const given = process.env.METRICS_TEST_PROGRAMS;
+  if (given === undefined) return (await findPrograms({ root: process.cwd() })).programs;
+  const parsed: unknown = JSON.parse(given);
+  if (!isPrograms(parsed)) throw new Error('METRICS_TEST_PROGRAMS is no JSON of Programs');
+  return parsed;
+}
+
+/** A server whose temporary folder goes when it is stopped. */
+function removedAtStop(server: ManagedServer, folder: string): ManagedServer {
+  return {
+    kind: server.kind,
+    way: server.way,
+    port: server.port,
+    url: server.url,
+    get pid() {
+      return server.pid;
+    },
+    kill: (signal) => server.kill(signal),
+    signal: (signal) => server.signal(signal),
+    start: () => server.start(),
+    stop: async () => {
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+      folders.delete(folder);
+    },
+  };
+}
+
+/** A NATS server with JetStream of this test's own. `config` is text added to nats.conf. */
+export async function startTestNats(options: { config?: string } = {}): Promise<ManagedServer> {
+  const dataDir = temporaryFolder('nats');
+  const config = options.config;
+  const server = await startNats({ programs: await testPrograms(), dataDir, config, onLaunch: noteProcess });
+  return removedAtStop(server, dataDir);
+}
+
+/** A Redis of this test's own, with an append-only file as in production. `args` are added to its command line. */
+export async function startTestRedis(options: { args?: readonly string[] } = {}): Promise<ManagedServer> {
+  const dataDir = temporaryFolder('redis');
+  const args = options.args;
+  const server = await startRedis({ programs: await testPrograms(), dataDir, args, onLaunch: noteProcess });
+  return removedAtStop(server, dataDir);
+}
+
+/** A Postgres cluster of this test's own, for tests that kill it; others take `testDatabase`, which is faster. */
+export async function startTestPostgres(options: { settings?: Record<string, string> } = {}): Promise<ManagedServer> {
+  const folder = temporaryFolder('postgres');
+  const server = await startPostgres({
+    programs: await testPrograms(),
+    dataDir: join(folder, 'data'),
+    settings: { ...FAST_POSTGRES, ...options.settings },
+    logFile: join(folder, 'postgres.log'),
+    onLaunch: noteProcess,
+  });
+  return removedAtStop(server, folder);
+}
+
+let sharedUrl: Promise<string> | undefined;
+
+async function administer(statement: string): Promise<void> {
+  sharedUrl ??= process.env.METRICS_TEST_POSTGRES_URL
+    ? Promise.resolve(process.env.METRICS_TEST_POSTGRES_URL)
+    : startTestPostgres().then((server) => server.url);
+  const client = new pg.Client({ connectionString: withDatabase(await sharedUrl, 'postgres') });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+export interface TestDatabase {
+  url: string;
+  /** Removes the database, together with connections that are still open. */
+  drop(): Promise<void>;
+}
+
+/** A fresh empty database with a random name on the test run's Postgres (on one of its own outside of a run). */
+export async function testDatabase(): Promise<TestDatabase> {
+  const name = `test_${randomBytes(8).toString('hex')}`;
+  await administer(`create database ${name}`);
+  const url = withDatabase((await sharedUrl) ?? '', name);
+  return { url, drop: () => administer(`drop database if exists ${name} with (force)`) };
+}
+
+/**
+ * Asks `check` every 10 ms until it answers something other than undefined, and answers that.
+ * Throws with `what` when `boundMs` milliseconds have passed. What `check` throws is passed on at once.
+ */
+export async function waitFor<T>(
+  what: string,
+  check: () => Promise<T | undefined> | T | undefined,
+  boundMs = 10_000,
+): Promise<T> {
+  const deadlineMs = performance.now() + boundMs;
+  while (performance.now() < deadlineMs) {
+    const found = await check();
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
+  }
+  throw new Error(`waited ${boundMs} ms in vain for ${what}`);
+}
