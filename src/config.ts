@@ -5,11 +5,15 @@
 export const ROLES = ['api', 'projector', 'alerts'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** Where tokens' signatures are checked against. One algorithm family at a time. */
+/** Signature algorithms that a token may have with a public key; with a secret it is HS256. */
+export const PUBLIC_KEY_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const;
+export type PublicKeyAlgorithm = (typeof PUBLIC_KEY_ALGORITHMS)[number];
+
+/** What tokens' signatures are checked against. One algorithm is allowed at a time. */
 export type JwtKeySource =
   | { readonly from: 'secret'; readonly secret: string }
-  | { readonly from: 'jwks'; readonly url: URL }
-  | { readonly from: 'public_key'; readonly pem: string };
+  | { readonly from: 'jwks'; readonly url: URL; readonly algorithm: PublicKeyAlgorithm }
+  | { readonly from: 'public_key'; readonly pem: string; readonly algorithm: PublicKeyAlgorithm };
 
 export interface Config {
   readonly port: number;
@@ -192,6 +196,14 @@ class Reader {
     return new Set(known);
   }
 
+  private algorithm(): PublicKeyAlgorithm {
+    const name = this.text('JWT_ALGORITHM', 'RS256');
+    const known = PUBLIC_KEY_ALGORITHMS.find((algorithm) => algorithm === name);
+    if (known !== undefined) return known;
+    this.problem('JWT_ALGORITHM', `must be one of ${PUBLIC_KEY_ALGORITHMS.join(', ')}`);
+    return 'RS256';
+  }
+
   jwtKey(): JwtKeySource {
     const secret = this.raw('JWT_SECRET');
     const jwksUrl = this.raw('JWT_JWKS_URL');
@@ -201,10 +213,12 @@ class Reader {
       this.problem('JWT_SECRET', 'or JWT_JWKS_URL or JWT_PUBLIC_KEY must be set: exactly one of them');
     }
     if (jwksUrl !== undefined) {
-      if (URL.canParse(jwksUrl)) return { from: 'jwks', url: new URL(jwksUrl) };
+      if (URL.canParse(jwksUrl)) return { from: 'jwks', url: new URL(jwksUrl), algorithm: this.algorithm() };
       this.problem('JWT_JWKS_URL', 'must be a URL');
     }
-    if (pem !== undefined) return { from: 'public_key', pem: pem.replaceAll('\\n', '\n') };
+    if (pem !== undefined) {
+      return { from: 'public_key', pem: pem.replaceAll('\\n', '\n'), algorithm: this.algorithm() };
+    }
     if (secret !== undefined && Buffer.byteLength(secret) < MIN_SECRET_BYTES) {
       this.problem('JWT_SECRET', `must have at least ${MIN_SECRET_BYTES} bytes`);
     }

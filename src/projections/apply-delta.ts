@@ -1,5 +1,5 @@
 import type { Redis, Result } from 'ioredis';
-import { CURRENT_KEY, generationPrefix, MINUTES_KEPT_S } from '../store/summary-schema.js';
+import { generationPrefix, MINUTES_KEPT_S } from '../store/summary-schema.js';
 import type { SummaryDelta } from './summary-delta.js';
 
 /**
@@ -120,14 +120,4 @@ export async function applyDelta(
     String(keptSeconds),
     String(MINUTES_KEPT_S),
   );
-}
-
-/** Which generation is read, and its position; undefined where Redis was emptied or never filled. */
-export async function readPosition(
-  redis: Redis,
-): Promise<{ generation: string; position: string; business: string } | undefined> {
-  const generation = await redis.get(CURRENT_KEY);
-  if (generation === null) return undefined;
-  const [position, business] = await redis.hmget(`${generationPrefix(generation)}meta`, 'sequence', 'business');
-  return typeof position === 'string' ? { generation, position, business: business ?? '' } : undefined;
 }

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
+import { readPosition } from '../store/summary-position.js';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
 import { generationPrefix, OTHER, USER_SETS, USERS_KEPT_MS } from '../store/summary-schema.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
-import { applyDelta, defineApplyDelta, readPosition } from './apply-delta.js';
+import { applyDelta, defineApplyDelta } from './apply-delta.js';
 import { rebuildSummaries } from './rebuild-summaries.js';
 import type { BusinessTypes, SummaryDelta } from './summary-delta.js';
 

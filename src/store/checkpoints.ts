@@ -6,6 +6,8 @@ export interface Checkpoint {
   readonly sequence: number;
   /** Counts the projectors that had the lock; who holds an older one is fenced off. */
   readonly epoch: number;
+  /** The process that began the epoch, for operators. */
+  readonly holder: string;
   readonly streamCreatedAt: string;
   readonly lastEventId: string;
 }
@@ -16,11 +18,12 @@ export const TABLES_PROJECTION = 'tables';
 interface CheckpointRow {
   readonly sequence: string;
   readonly epoch: string;
+  readonly holder: string;
   readonly stream_created_at: string;
   readonly last_event_id: string;
 }
 
-const COLUMNS = 'sequence, epoch, stream_created_at, last_event_id';
+const COLUMNS = 'sequence, epoch, holder, stream_created_at, last_event_id';
 
 /** Reads a checkpoint; undefined before the first projector ran. */
 export async function readCheckpoint(client: Pool | PoolClient, name: string): Promise<Checkpoint | undefined> {
@@ -80,6 +83,7 @@ function fromRow(row: CheckpointRow): Checkpoint {
   return {
     sequence: Number(row.sequence),
     epoch: Number(row.epoch),
+    holder: row.holder,
     streamCreatedAt: row.stream_created_at,
     lastEventId: row.last_event_id,
   };

@@ -1,0 +1,63 @@
+import { type CanActivate, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyRequest } from 'fastify';
+import { Problem } from '../problems.js';
+import type { TokenVerifier } from './token-verifier.js';
+
+export type Scope = 'metrics:read' | 'metrics:write';
+
+const PUBLIC = 'metrics:public';
+const SCOPE = 'metrics:scope';
+const REALM = 'Bearer realm="metrics-service"';
+
+/** Marks a route that asks for no token. Every other route asks for one. */
+export const Public = (): MethodDecorator & ClassDecorator => SetMetadata(PUBLIC, true);
+/** The scope that a route asks for where JWT_ENFORCE_SCOPES is set. */
+export const RequireScope = (scope: Scope): MethodDecorator => SetMetadata(SCOPE, scope);
+
+/** The global guard: a route without @Public is answered only to the bearer of a verified token. */
+export class JwtGuard implements CanActivate {
+  readonly #reflector = new Reflector();
+
+  constructor(
+    private readonly verifier: TokenVerifier,
+    private readonly enforceScopes: boolean,
+  ) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const targets = [context.getHandler(), context.getClass()];
+    if (this.#reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets) === true) return true;
+    const token = bearerToken(context.switchToHttp().getRequest<FastifyRequest>());
+    if (token === undefined) throw unauthorized('No bearer token was sent', undefined);
+    const verification = await this.verifier.verify(token);
+    if (verification.kind === 'rejected') throw unauthorized(verification.detail, 'invalid_token');
+    if (verification.kind === 'keys_unavailable') {
+      throw new Problem('keys_unavailable', 'The keys cannot be fetched', { headers: { 'retry-after': '5' } });
+    }
+    const scope = this.#reflector.getAllAndOverride<Scope | undefined>(SCOPE, targets);
+    if (this.enforceScopes && scope !== undefined && !verification.identity.scopes.has(scope)) throw forbidden(scope);
+    return true;
+  }
+}
+
+/** The token of `Authorization: Bearer`; undefined where there is none. */
+export function bearerToken(request: FastifyRequest): string | undefined {
+  return /^Bearer +([^ ]+) *$/i.exec(request.headers.authorization ?? '')?.[1];
+}
+
+/** 401 with the challenge of RFC 6750, section 3. */
+export function unauthorized(detail: string, error: 'invalid_token' | undefined): Problem {
+  const challenge = error === undefined ? REALM : `${REALM}, error="${error}", error_description="${quotable(detail)}"`;
+  return new Problem('unauthorized', detail, { headers: { 'www-authenticate': challenge } });
+}
+
+function forbidden(scope: Scope): Problem {
+  const challenge = `${REALM}, error="insufficient_scope", scope="${scope}"`;
+  return new Problem('insufficient_scope', `The scope ${scope} is needed`, {
+    headers: { 'www-authenticate': challenge },
+  });
+}
+
+function quotable(text: string): string {
+  return text.replaceAll('"', "'");
+}

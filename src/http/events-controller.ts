@@ -1,0 +1,93 @@
+import { Controller, HttpCode, Post, Req } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import type { FastifyRequest } from 'fastify';
+import { AppendBatch } from '../commands/append-batch.js';
+import { AppendEvent } from '../commands/append-event.js';
+import { parseJson } from '../events/json.js';
+import type { Envelope } from '../events/requests.js';
+import { readRequestEvent } from '../events/requests.js';
+import { type TimeBounds, timeBounds } from '../events/validate.js';
+import { RequireScope } from './auth/jwt-guard.js';
+import { logUnavailable, Problem, refusedEvent } from './problems.js';
+import {
+  BATCH_MEDIA_TYPES,
+  CLOUDEVENT_MEDIA_TYPE,
+  MAX_BATCH_BYTES,
+  type RejectedEvent,
+  readBatch,
+} from './read-batch.js';
+import { readBody } from './read-body.js';
+
+/** An event of at most 16 KB of metadata, with room for white space and escapes. */
+const MAX_EVENT_BYTES = 65_536;
+const EVENT_MEDIA_TYPES = ['application/json', CLOUDEVENT_MEDIA_TYPE];
+
+export interface AppendedAnswer {
+  readonly id: string;
+  readonly stream: string;
+  readonly sequence: number;
+  /** The stream knew the id already, so nothing was added. */
+  readonly duplicate: boolean;
+}
+
+export interface BatchAnswer {
+  /** Events that were added. */
+  readonly accepted: number;
+  /** Events whose id the stream knew already. */
+  readonly duplicates: number;
+  readonly rejected: readonly RejectedEvent[];
+}
+
+/** Takes events over HTTP. 202 means that JetStream has stored what was sent. */
+@Controller('metrics/events')
+export class EventsController {
+  constructor(
+    private readonly commandBus: CommandBus,
+    private readonly retentionDays: number,
+    private readonly now: () => number,
+  ) {}
+
+  @Post()
+  @HttpCode(202)
+  @RequireScope('metrics:write')
+  async append(@Req() request: FastifyRequest): Promise<AppendedAnswer> {
+    const { mediaType, bytes } = await readBody(request, MAX_EVENT_BYTES, EVENT_MEDIA_TYPES);
+    const parsed = parseJson(bytes);
+    if (!parsed.ok) throw refusedEvent(parsed.refusal);
+    const receivedAtMs = this.now();
+    const event = readRequestEvent(parsed.value, envelopeOf(request, mediaType), this.#bounds(receivedAtMs));
+    if (!event.ok) throw refusedEvent(event.refusal);
+    const outcome = await this.commandBus.execute(new AppendEvent(event.value, receivedAtMs));
+    if (outcome.kind === 'unavailable') throw logUnavailable(outcome);
+    const { id, stream, sequence, duplicate } = outcome;
+    return { id, stream, sequence, duplicate };
+  }
+
+  @Post('batch')
+  @HttpCode(202)
+  @RequireScope('metrics:write')
+  async appendBatch(@Req() request: FastifyRequest): Promise<BatchAnswer> {
+    const { mediaType, bytes } = await readBody(request, MAX_BATCH_BYTES, BATCH_MEDIA_TYPES);
+    const receivedAtMs = this.now();
+    const { events, rejected } = readBatch(bytes, mediaType, this.#bounds(receivedAtMs));
+    if (events.length === 0) throw new Problem('no_valid_event', 'No event is valid', { members: { rejected } });
+    const outcome = await this.commandBus.execute(new AppendBatch(events, receivedAtMs));
+    if (outcome.kind === 'unavailable') throw logUnavailable(outcome);
+    return { accepted: outcome.accepted, duplicates: outcome.duplicates, rejected };
+  }
+
+  #bounds(receivedAtMs: number): TimeBounds {
+    return timeBounds(receivedAtMs, this.retentionDays, 0);
+  }
+}
+
+/** CloudEvents come in structured mode by their media type, in binary mode by their headers. */
+function envelopeOf(request: FastifyRequest, mediaType: string): Envelope {
+  if (mediaType === CLOUDEVENT_MEDIA_TYPE) return { mode: 'structured' };
+  if (request.headers['ce-specversion'] === undefined) return { mode: 'plain' };
+  const header = (name: string): string | undefined => {
+    const value = request.headers[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  return { mode: 'binary', header };
+}

@@ -1,0 +1,49 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { QueryUnavailable } from '../queries/query-unavailable.js';
+import type { Logger } from '../telemetry/logger.js';
+import { PROBLEM_MEDIA_TYPE, Problem, type ProblemName } from './problems.js';
+
+/** Turns whatever was thrown, by a handler, by Nest or by Fastify, into a problem details answer (RFC 9457). */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly logger: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const problem = toProblem(error);
+    if (problem.problem === 'internal_error') this.logger.error({ err: error }, 'A request failed');
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    if (reply.sent) return;
+    void reply.code(problem.status).headers(problem.headers).type(PROBLEM_MEDIA_TYPE).send(problem.toBody());
+  }
+}
+
+const BY_STATUS: Readonly<Record<number, ProblemName>> = {
+  400: 'malformed_request',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  408: 'request_timeout',
+  413: 'body_too_large',
+  414: 'uri_too_long',
+  415: 'unsupported_media_type',
+  503: 'stopping',
+};
+
+/** The problem that an error stands for. What is not known is `internal_error`, whose cause the client is not told. */
+export function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof QueryUnavailable) {
+    return new Problem('data_unavailable', 'Neither Redis nor Postgres answers', { headers: { 'retry-after': '5' } });
+  }
+  const status = statusOf(error);
+  const name = status === undefined ? undefined : BY_STATUS[status];
+  if (name === undefined || !(error instanceof Error)) return new Problem('internal_error', 'The log has the cause');
+  // What Nest says of a missing route repeats the address; an address may hold what nobody should read again.
+  return new Problem(name, status === 404 ? 'No such address or method' : error.message);
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus();
+  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') return error.statusCode;
+  return undefined;
+}

@@ -1,0 +1,165 @@
+import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
+import type { Redis } from 'ioredis';
+import type { Pool } from 'pg';
+import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { readPosition } from '../store/summary-position.js';
+
+/** One stream as JetStream describes it. */
+export interface StreamStatus {
+  readonly name: string;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly first_sequence: number;
+  readonly last_sequence: number;
+  /** When the oldest message was stored; null where the stream is empty. */
+  readonly oldest_at: string | null;
+}
+
+export interface ComponentStatus {
+  readonly status: 'up' | 'down';
+  /** How long the answer took; null where none came. */
+  readonly latency_ms: number | null;
+}
+
+/** A fold of the log and how far it is. What is not known, because a server is away, is null. */
+export interface ProjectionStatus {
+  readonly name: 'tables' | 'summaries';
+  /** `halted` needs a person; `unknown` where another process runs it or its server is away. */
+  readonly state: string;
+  readonly reason: string | null;
+  readonly sequence: number | null;
+  readonly lag_events: number | null;
+  /** Age of the oldest event that is not folded in yet. */
+  readonly lag_seconds: number | null;
+  readonly epoch: number | null;
+  readonly holder: string | null;
+}
+
+/**
+ * `down`: events cannot be taken or the tables cannot be read, or a projection has halted. `degraded`: everything is
+ * answered, but Redis is away.
+ */
+export interface ServiceStatus {
+  readonly status: 'ok' | 'degraded' | 'down';
+  readonly generated_at: string;
+  readonly components: { readonly nats: ComponentStatus; readonly postgres: ComponentStatus; readonly redis: ComponentStatus };
+  readonly projections: readonly ProjectionStatus[];
+  readonly streams: readonly StreamStatus[];
+}
+
+/** How is the service itself? */
+export class GetStatus extends Query<ServiceStatus> {}
+
+/** What a projection's process says of it. */
+export interface ReportedState {
+  readonly kind: string;
+  readonly reason?: string;
+}
+
+export interface StatusDependencies {
+  readonly pool: Pool;
+  readonly redis: Redis;
+  /** The service's streams, METRICS first. Throws where NATS is away. */
+  readonly streams: () => Promise<readonly StreamStatus[]>;
+  /** When the message of METRICS at a sequence was stored (ms since 1970); undefined where there is none. */
+  readonly storedAtMs: (sequence: number) => Promise<number | undefined>;
+  /** States of the projections that this process runs. */
+  readonly reported: () => { readonly tables?: ReportedState; readonly summaries?: ReportedState };
+  readonly now: () => number;
+}
+
+const CHECK_TIMEOUT_MS = 2_000;
+
+@QueryHandler(GetStatus)
+export class GetStatusHandler implements IQueryHandler<GetStatus> {
+  constructor(private readonly dependencies: StatusDependencies) {}
+
+  async execute(): Promise<ServiceStatus> {
+    const { pool, redis, streams, reported, now } = this.dependencies;
+    const [nats, postgres, summaries] = await Promise.all([
+      check(streams),
+      check(() => readCheckpoint(pool, TABLES_PROJECTION)),
+      check(() => readPosition(redis)),
+    ]);
+    const lastSequence = nats.value?.[0]?.last_sequence;
+    const checkpoint = postgres.value;
+    const position = summaries.value === undefined ? undefined : Number(summaries.value.position);
+    const states = reported();
+    const projections = await Promise.all([
+      this.#projection('tables', states.tables, checkpoint?.sequence, lastSequence, checkpoint),
+      this.#projection('summaries', states.summaries, position, lastSequence, undefined),
+    ]);
+    return {
+      status: overall(nats, postgres, summaries, projections),
+      generated_at: new Date(now()).toISOString(),
+      components: { nats: component(nats), postgres: component(postgres), redis: component(summaries) },
+      projections,
+      streams: nats.value ?? [],
+    };
+  }
+
+  async #projection(
+    name: ProjectionStatus['name'],
+    state: ReportedState | undefined,
+    sequence: number | undefined,
+    lastSequence: number | undefined,
+    owner: { readonly epoch: number; readonly holder: string } | undefined,
+  ): Promise<ProjectionStatus> {
+    const known = sequence !== undefined && Number.isFinite(sequence) ? sequence : null;
+    const lag = known === null || lastSequence === undefined ? null : Math.max(0, lastSequence - known);
+    return {
+      name,
+      state: state?.kind ?? 'unknown',
+      reason: state?.reason ?? null,
+      sequence: known,
+      lag_events: lag,
+      lag_seconds: lag === null || known === null ? null : await this.#ageSeconds(lag, known + 1),
+      epoch: owner?.epoch ?? null,
+      holder: owner?.holder ?? null,
+    };
+  }
+
+  async #ageSeconds(lagEvents: number, nextSequence: number): Promise<number | null> {
+    if (lagEvents === 0) return 0;
+    const { value: storedAtMs } = await check(() => this.dependencies.storedAtMs(nextSequence));
+    return storedAtMs === undefined ? null : Math.max(0, (this.dependencies.now() - storedAtMs) / 1000);
+  }
+}
+
+interface Checked<T> {
+  readonly up: boolean;
+  readonly latencyMs: number;
+  readonly value: T | undefined;
+}
+
+/** Asks a server and takes no answer within the time limit for its being away. */
+async function check<T>(ask: () => Promise<T>): Promise<Checked<T>> {
+  const startedMs = performance.now();
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('No answer in time')), CHECK_TIMEOUT_MS);
+  });
+  try {
+    const value = await Promise.race([ask(), timeout]);
+    return { up: true, latencyMs: performance.now() - startedMs, value };
+  } catch {
+    // Why it is away stands in the log of whoever uses it; the answer is public and tells no addresses.
+    return { up: false, latencyMs: performance.now() - startedMs, value: undefined };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function component({ up, latencyMs }: Checked<unknown>): ComponentStatus {
+  return { status: up ? 'up' : 'down', latency_ms: up ? Math.round(latencyMs * 1000) / 1000 : null };
+}
+
+function overall(
+  nats: Checked<unknown>,
+  postgres: Checked<unknown>,
+  redis: Checked<unknown>,
+  projections: readonly ProjectionStatus[],
+): ServiceStatus['status'] {
+  if (!nats.up || !postgres.up || projections.some(({ state }) => state === 'halted')) return 'down';
+  return redis.up ? 'ok' : 'degraded';
+}

@@ -1,0 +1,19 @@
+import type { Redis } from 'ioredis';
+import { CURRENT_KEY, generationPrefix } from './summary-schema.js';
+
+/** Which generation of the summaries is read, and how far it goes. */
+export interface SummaryPosition {
+  readonly generation: string;
+  /** A stream sequence, or a step of a rebuild. */
+  readonly position: string;
+  /** Identifies the mapping of event types to business numbers that it was folded with. */
+  readonly business: string;
+}
+
+/** Reads the position; undefined where Redis was emptied or never filled. @throws what Redis says */
+export async function readPosition(redis: Redis): Promise<SummaryPosition | undefined> {
+  const generation = await redis.get(CURRENT_KEY);
+  if (generation === null) return undefined;
+  const [position, business] = await redis.hmget(`${generationPrefix(generation)}meta`, 'sequence', 'business');
+  return typeof position === 'string' ? { generation, position, business: business ?? '' } : undefined;
+}
