@@ -26,12 +26,13 @@ export interface Unpacked {
 /** Why the packages cannot be had, in words for the person at the terminal. */
 export class AptUnavailable extends Error {}
 
-function run(command: string, args: string[], cwd: string): Promise<string> {
+function run(command: string, args: string[], cwd: string, signal?: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
       timeout: APT_TIMEOUT_MS,
+      ...(signal ? { signal } : {}),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
@@ -42,7 +43,9 @@ function run(command: string, args: string[], cwd: string): Promise<string> {
     child.stderr.on('data', (data: Buffer) => {
       errors += data.toString();
     });
-    child.once('error', (error) => reject(new AptUnavailable(`${command} cannot be run: ${error.message}`)));
+    child.once('error', (error) =>
+      reject(signal?.aborted ? error : new AptUnavailable(`${command} cannot be run: ${error.message}`)),
+    );
     child.once('close', (code, signal) => {
       if (code === 0) resolve(output);
       else
@@ -74,7 +77,10 @@ function systemName(): string {
 class PrivateApt {
   readonly #options: string[];
 
-  constructor(private readonly state: string) {
+  constructor(
+    private readonly state: string,
+    private readonly signal?: AbortSignal,
+  ) {
     mkdirSync(join(state, 'lists', 'partial'), { recursive: true });
     mkdirSync(join(state, 'cache', 'archives', 'partial'), { recursive: true });
     this.#options = [
@@ -92,7 +98,7 @@ class PrivateApt {
   }
 
   async update(): Promise<void> {
-    await run('apt-get', [...this.#options, '-qq', 'update'], this.state);
+    await run('apt-get', [...this.#options, '-qq', 'update'], this.state, this.signal);
   }
 
   /** The packages' libraries and theirs, as far as this machine has not got them. */
@@ -103,7 +109,7 @@ class PrivateApt {
     // Each round goes one step further from the program; libraries of libraries end well before this.
     for (let depth = 0; depth < 10 && next.length > 0; depth++) {
       for (const name of next) wanted.add(name);
-      const says = await run('apt-cache', [...this.#options, 'depends', ...flags, ...next], this.state);
+      const says = await run('apt-cache', [...this.#options, 'depends', ...flags, ...next], this.state, this.signal);
       const named = [...says.matchAll(/^\s*\|?(?:Pre)?Depends: ([^\s<>]+)$/gm)].map((match) => match[1] ?? '');
       const useful = named.filter((name) => LIBRARY.test(name) || /^postgresql-\d+$/.test(name));
       const fresh = [...new Set(useful)].filter((name) => !LEFT_OUT.test(name) && !wanted.has(name));
@@ -116,7 +122,7 @@ class PrivateApt {
   async unpack(packages: string[], into: string): Promise<void> {
     const downloads = mkdtempSync(join(this.state, 'download-'));
     try {
-      await run('apt-get', [...this.#options, '-qq', 'download', ...packages], downloads);
+      await run('apt-get', [...this.#options, '-qq', 'download', ...packages], downloads, this.signal);
       const archives = readdirSync(downloads).filter((name) => name.endsWith('.deb'));
       for (const archive of archives) await run('dpkg', ['-x', join(downloads, archive), into], downloads);
     } finally {
@@ -129,10 +135,21 @@ class PrivateApt {
 async function installed(packages: string[], cwd: string): Promise<Set<string>> {
   if (packages.length === 0) return new Set();
   // dpkg-query fails where one of the names is unknown, and still lists the others.
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own way of naming fields.
   const script = 'dpkg-query -W -f \'${Package} ${db:Status-Abbrev}\\n\' "$@" 2>/dev/null || true';
   const says = await run('sh', ['-c', script, 'sh', ...packages], cwd);
   const lines = says.split('\n').map((line) => line.trim().split(/\s+/));
   return new Set(lines.filter(([, status]) => status === 'ii').map(([name]) => name ?? ''));
+}
+
+/** Whether an earlier call unpacked this server below `folder`. */
+export function isUnpacked(kind: ServerKind, folder: string): boolean {
+  try {
+    return findUnpacked(kind, join(folder, systemName(), kind)) !== undefined;
+  } catch (error) {
+    if (error instanceof AptUnavailable) return false;
+    throw error;
+  }
 }
 
 /** What an earlier call unpacked, or undefined. */
@@ -156,7 +173,12 @@ function findUnpacked(kind: ServerKind, folder: string): Unpacked | undefined {
  * Servers from the distribution's packages, unpacked below `folder` (once; later calls find them there).
  * Throws AptUnavailable where this is no Debian-like system or the packages cannot be had.
  */
-export async function unpackServers(kinds: ServerKind[], folder: string, log: Log): Promise<Map<ServerKind, Unpacked>> {
+export async function unpackServers(
+  kinds: ServerKind[],
+  folder: string,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<Map<ServerKind, Unpacked>> {
   const home = join(folder, systemName());
   const found = new Map<ServerKind, Unpacked>();
   const take = (kind: ServerKind): boolean => {
@@ -170,7 +192,7 @@ export async function unpackServers(kinds: ServerKind[], folder: string, log: Lo
   mkdirSync(home, { recursive: true });
   const state = mkdtempSync(join(home, 'apt-'));
   try {
-    const apt = new PrivateApt(state);
+    const apt = new PrivateApt(state, signal);
     await apt.update();
     for (const kind of missing) {
       await unpackOne(apt, kind, join(home, kind));

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { AptUnavailable, type Unpacked, unpackServers } from './apt.js';
+import { AptUnavailable, isUnpacked, type Unpacked, unpackServers } from './apt.js';
 import { findProgram } from './programs.js';
 import { type Log, type Programs, SERVER_KINDS, type ServerKind } from './types.js';
 
@@ -12,6 +12,8 @@ export interface FindOptions {
   kinds?: readonly ServerKind[] | undefined;
   /** Look at PATH alone and not in the usual places. */
   onlyPath?: boolean | undefined;
+  /** Ends a download. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface FoundPrograms {
@@ -46,13 +48,22 @@ function note(found: FoundPrograms, kind: ServerKind, way: 'program' | 'apt', pr
   found.ways[kind] = way;
 }
 
+function unpackFolder(root: string): string {
+  return join(root, '.data', 'servers');
+}
+
+/** Whether an earlier start unpacked this server's packages. */
+export function hasUnpacked(kind: ServerKind, root: string): boolean {
+  return isUnpacked(kind, unpackFolder(root));
+}
+
 /** Adds what is still missing from the distribution's packages; what cannot be had stays in `missing`. */
 export async function addUnpacked(found: FoundPrograms, options: FindOptions): Promise<void> {
   if (found.missing.length === 0) return;
   const log = options.log ?? (() => undefined);
   let unpacked: Map<ServerKind, Unpacked>;
   try {
-    unpacked = await unpackServers(found.missing, join(options.root, '.data', 'servers'), log);
+    unpacked = await unpackServers(found.missing, unpackFolder(options.root), log, options.signal);
   } catch (error) {
     if (!(error instanceof AptUnavailable)) throw error;
     found.aptTrouble = error.message;

@@ -1,3 +1,5 @@
+export { findEngine } from './engine.js';
+export { UnusableServer } from './existing.js';
 export { type FindOptions, type FoundPrograms, findInstalled, findPrograms } from './find-programs.js';
 export { startNats } from './nats.js';
 export { freePort, isPortFree } from './ports.js';
@@ -5,4 +7,6 @@ export { startPostgres } from './postgres.js';
 export { ensureDatabase, withDatabase } from './probes.js';
 export { isRunning, processIdentity, sendSignal } from './processes.js';
 export { startRedis } from './redis.js';
+export { AlreadyRunning } from './run-lock.js';
+export { type DevServices, NoServers, startDevServices } from './start-dev-services.js';
 export type { Log, ManagedServer, Programs, ServerKind, Way } from './types.js';

@@ -68,16 +68,16 @@ export class LocalServer implements ManagedServer {
     // Postgres' workers outlive a killed parent until they notice; a crash takes them all.
     const pids = signal === 'SIGKILL' ? this.#tree() : this.#tree().slice(0, 1);
     for (const pid of pids) sendSignal(pid, signal);
-    await this.#ended(pids, STOP_TIMEOUT_MS, `did not end on ${signal}`);
+    await this.#ended(pids, signal === 'SIGKILL' ? KILL_TIMEOUT_MS : STOP_TIMEOUT_MS, `did not end on ${signal}`);
   }
 
-  async stop(): Promise<void> {
+  async stop(boundMs = STOP_TIMEOUT_MS): Promise<void> {
     const pids = this.#tree();
     const [main] = pids;
     if (main === undefined) return;
     this.signal('SIGCONT'); // A stopped process would not see the signal to end.
     sendSignal(main, this.spec.stopSignal);
-    if (await poll(() => !isRunning(main), STOP_TIMEOUT_MS, 10)) return;
+    if (await poll(() => !isRunning(main), boundMs, 10)) return;
     await this.kill('SIGKILL');
   }
 
@@ -112,9 +112,8 @@ export class LocalServer implements ManagedServer {
   }
 
   async #ended(pids: number[], boundMs: number, complaint: string): Promise<void> {
-    const bound = Math.max(boundMs, KILL_TIMEOUT_MS);
-    const done = await poll(() => pids.every((pid) => !isRunning(pid)), bound, 10);
-    if (!done) throw this.#failure(`${complaint} within ${bound} ms`, logTail(this.spec.launch.logFile));
+    const done = await poll(() => pids.every((pid) => !isRunning(pid)), boundMs, 10);
+    if (!done) throw this.#failure(`${complaint} within ${boundMs} ms`, logTail(this.spec.launch.logFile));
   }
 
   #failure(what: string, log: string): Error {

@@ -42,8 +42,8 @@ function firstLine(address: Address, greeting: string, lineCount = 1): Promise<s
   });
 }
 
-/** A NATS server with JetStream that lets anybody in. */
-export async function probeNats(address: Address): Promise<Finding> {
+/** A NATS server with JetStream that lets anybody in, or asks for credentials where there are some. */
+export async function probeNats(address: Address, hasCredentials = false): Promise<Finding> {
   const [line] = (await firstLine(address, '')) ?? [];
   if (line === undefined) return { state: 'nothing' };
   if (!line.startsWith('INFO {')) return { state: 'unfit', why: 'is no NATS server' };
@@ -55,7 +55,7 @@ export async function probeNats(address: Address): Promise<Finding> {
   }
   if (typeof info !== 'object' || info === null) return { state: 'unfit', why: 'is no NATS server' };
   if (!('jetstream' in info && info.jetstream === true)) return { state: 'unfit', why: 'is NATS without JetStream' };
-  if ('auth_required' in info && info.auth_required === true) {
+  if (!hasCredentials && 'auth_required' in info && info.auth_required === true) {
     return { state: 'unfit', why: 'is NATS that asks for credentials (set NATS_URL)' };
   }
   return { state: 'fits' };

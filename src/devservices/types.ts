@@ -20,8 +20,8 @@ export interface ManagedServer {
   signal(signal: NodeJS.Signals): void;
   /** Starts it again on the same port with the same data; resolves when it answers. */
   start(): Promise<void>;
-  /** Ends it gracefully within a bound, with SIGKILL past the bound. Ending twice is harmless. */
-  stop(): Promise<void>;
+  /** Ends it gracefully within `boundMs`, with SIGKILL past the bound. Ending twice is harmless. */
+  stop(boundMs?: number): Promise<void>;
 }
 
 /** Where the servers' programs are, and what their processes need in the environment. */
