@@ -3,7 +3,7 @@ import { isObject, parseJson } from './json.js';
 import type { CheckedEvent, EventBody, EventKind, LogEvent } from './kinds.js';
 import type { Outcome } from './refusals.js';
 import { accept, refuse } from './refusals.js';
-import type { SourceMatcher } from './sources.js';
+import type { ForeignEnvelope, SourceMatcher } from './sources.js';
 import { foreignBody } from './sources.js';
 import { parseSubject } from './subjects.js';
 import { timeBounds, validateBody } from './validate.js';
@@ -44,18 +44,26 @@ export function decodeMessage(message: LogMessage, options: CodecOptions): Outco
   return checked.ok ? locate(message, checked.value) : checked;
 }
 
+/** A body, and what its CloudEvents envelope said of it, where it had one. */
+interface Unwrapped {
+  readonly kind: EventKind | undefined;
+  readonly body: unknown;
+  readonly envelope: ForeignEnvelope | undefined;
+}
+
 /** Takes a CloudEvents envelope off, where there is one. */
-function unwrap(message: LogMessage, value: unknown): Outcome<{ kind: EventKind | undefined; body: unknown }> {
+function unwrap(message: LogMessage, value: unknown): Outcome<Unwrapped> {
   const structured = message.header('content-type')?.startsWith('application/cloudevents') === true;
   const binary = !structured && message.header('ce-specversion') !== undefined;
-  if (!structured && !binary) return accept({ kind: undefined, body: value });
+  if (!structured && !binary) return accept({ kind: undefined, body: value, envelope: undefined });
   const event = structured ? fromStructured(value) : fromBinary(message.header, value);
   if (!event.ok) return event;
-  if (parseSubject(message.subject) !== undefined) return toKindAndBody(event.value);
   // On a foreign subject the type is the other service's own; only id and time are taken from the envelope.
-  const { id, time, data } = event.value;
-  const foreign = isObject(data) ? { ...data, id } : data;
-  return accept({ kind: undefined, body: isObject(foreign) && time !== undefined ? { ...foreign, time } : foreign });
+  if (parseSubject(message.subject) === undefined) {
+    return accept({ kind: undefined, body: event.value.data, envelope: event.value });
+  }
+  const own = toKindAndBody(event.value);
+  return own.ok ? accept({ ...own.value, envelope: undefined }) : own;
 }
 
 type Placed = { kind: EventKind; body: unknown };
@@ -63,11 +71,11 @@ type Placed = { kind: EventKind; body: unknown };
 /** Lets the subject say the kind and fill in the name that the body left out. */
 function placeBySubject(
   subject: string,
-  { kind, body }: { kind: EventKind | undefined; body: unknown },
+  { kind, body, envelope }: Unwrapped,
   matchSource: SourceMatcher,
 ): Outcome<Placed> {
   const parts = parseSubject(subject);
-  if (parts === undefined) return placeForeign(subject, body, matchSource);
+  if (parts === undefined) return placeForeign(subject, body, envelope, matchSource);
   if (kind !== undefined && kind !== parts.kind) {
     return refuse('subject_mismatch', '/type', `is of kind ${kind}, the subject is of kind ${parts.kind}`);
   }
@@ -83,12 +91,17 @@ function placeBySubject(
   return accept({ kind: parts.kind, body });
 }
 
-function placeForeign(subject: string, body: unknown, matchSource: SourceMatcher): Outcome<Placed> {
+function placeForeign(
+  subject: string,
+  body: unknown,
+  envelope: ForeignEnvelope | undefined,
+  matchSource: SourceMatcher,
+): Outcome<Placed> {
   const source = matchSource(subject);
   if (source === undefined) {
     return refuse('unknown_subject', '', 'is neither metrics.events.<user|system|api>.<name> nor a configured source');
   }
-  const foreign = foreignBody(source, subject, body);
+  const foreign = foreignBody(source, subject, body, envelope);
   return foreign.ok ? accept({ kind: 'user', body: foreign.value }) : foreign;
 }
 

@@ -11,8 +11,10 @@ const INT32 = { minimum: -2_147_483_648, maximum: 2_147_483_647 };
 
 const token = (description: string) => Type.String({ pattern: TOKEN_PATTERN, description });
 const userId = () => Type.Optional(Type.Integer({ ...INT32, description: 'The user, an int32' }));
+/** One tebibyte. Together with the size of a batch it keeps every sum in a summary delta exact (below 2^53). */
+export const MAX_BYTES_PER_MESSAGE = 2 ** 40;
 const byteCount = (description: string) =>
-  Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description }));
+  Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_BYTES_PER_MESSAGE, description }));
 const freeObject = (description: string) => Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description }));
 
 const common = {

@@ -30,16 +30,32 @@ function subjectPattern(subject: string): RegExp {
   return new RegExp(`^${tokens.join('\\.')}$`);
 }
 
-/** Turns a foreign message into the body of a user event: the whole message becomes its metadata. */
-export function foreignBody(source: ForeignSource, subject: string, input: unknown): Outcome<Record<string, unknown>> {
+/** What a CloudEvents envelope says of a foreign message. */
+export interface ForeignEnvelope {
+  readonly id: string;
+  readonly time: string | undefined;
+}
+
+/**
+ * Turns a foreign message into the body of a user event: the whole message becomes its metadata. Its id is the
+ * envelope's, else its own; its time is what the source's pointer names, else the envelope's.
+ */
+export function foreignBody(
+  source: ForeignSource,
+  subject: string,
+  input: unknown,
+  envelope?: ForeignEnvelope,
+): Outcome<Record<string, unknown>> {
   if (!isObject(input)) return refuse('not_an_object', '', 'must be a JSON object');
   const body: Record<string, unknown> = {
     event_type: source.eventType ?? subject.replaceAll('.', '_'),
     metadata: input,
   };
-  if (typeof input.id === 'string') body.id = input.id;
+  const id = envelope?.id ?? input.id;
+  if (typeof id === 'string') body.id = id;
   if (source.userIdPointer !== undefined) body.user_id = resolvePointer(input, source.userIdPointer);
   if (source.occurredAtPointer !== undefined) body.occurred_at = resolvePointer(input, source.occurredAtPointer);
+  body.occurred_at ??= envelope?.time;
   for (const key of ['user_id', 'occurred_at']) if (body[key] === undefined) delete body[key];
   return accept(body);
 }

@@ -23,11 +23,11 @@ export function parseRfc3339(text: string): number | undefined {
   const offsetMinutes = Number(match[9] ?? 0) * 60 + Number(match[10] ?? 0);
   if (Number(match[9] ?? 0) > 23 || Number(match[10] ?? 0) > 59) return undefined;
   const sign = match[8] === '-' ? 1 : -1;
-  const utc = Date.UTC(2000, month - 1, day, hour, minute, second, milliseconds);
-  // Date.UTC takes years below 100 for 19xx, so the year is set by itself.
-  const date = new Date(utc);
-  date.setUTCFullYear(year, date.getUTCMonth(), date.getUTCDate());
-  return date.getTime() + sign * offsetMinutes * 60_000;
+  // Date.UTC takes years below 100 for 19xx, so the year is set by itself; the time of day is added after it, because
+  // a leap second at the end of December belongs to the next year.
+  const midnightMs = new Date(0).setUTCFullYear(year, month - 1, day);
+  const secondsOfDay = (hour * 60 + minute) * 60 + second;
+  return midnightMs + secondsOfDay * 1000 + milliseconds + sign * offsetMinutes * 60_000;
 }
 
 function daysInMonth(year: number, month: number): number {
