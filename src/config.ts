@@ -1,6 +1,7 @@
 /**
  * The environment, read once at start. Everything that is wrong is collected and reported together, by name.
  */
+import { join, resolve } from 'node:path';
 
 export const ROLES = ['api', 'projector', 'alerts'] as const;
 export type Role = (typeof ROLES)[number];
@@ -57,6 +58,8 @@ export class ConfigError extends Error {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** The service's own configuration files. This file is dist/src/config.js when it runs. */
+const CONFIG_FOLDER = resolve(import.meta.dirname, '../../config');
 const MIN_SECRET_BYTES = 32;
 const PINO_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const LEVEL_ALIASES: Readonly<Record<string, string>> = { warning: 'warn', critical: 'fatal' };
@@ -74,10 +77,7 @@ export function loadConfig(env: Environment): Config {
     logLevel: read.logLevel(),
     production: env.NODE_ENV === 'production',
     roles: read.roles(),
-    databaseUrl: read.url('DATABASE_URL', 'postgresql://postgres:postgres@localhost:5432/metrics_db', [
-      'postgres:',
-      'postgresql:',
-    ]),
+    databaseUrl: read.databaseUrl(),
     nats: {
       servers: read.list('NATS_URL', 'nats://localhost:4222'),
       ...read.optional('credsFile', 'NATS_CREDS'),
@@ -104,11 +104,23 @@ export function loadConfig(env: Environment): Config {
       enforceScopes: read.boolean('JWT_ENFORCE_SCOPES', false),
     },
     ...read.optional('prometheusToken', 'PROMETHEUS_TOKEN'),
-    sourcesFile: read.text('SOURCES_FILE', 'config/sources.yaml'),
-    businessFile: read.text('BUSINESS_FILE', 'config/business.yaml'),
+    sourcesFile: read.text('SOURCES_FILE', join(CONFIG_FOLDER, 'sources.yaml')),
+    businessFile: read.text('BUSINESS_FILE', join(CONFIG_FOLDER, 'business.yaml')),
   };
   if (read.problems.length > 0) throw new ConfigError(read.problems);
   return deepFreeze(config);
+}
+
+/**
+ * Where Postgres is, for commands that need nothing else.
+ *
+ * @throws ConfigError where the variable is no URL of Postgres
+ */
+export function readDatabaseUrl(env: Environment): string {
+  const read = new Reader(env);
+  const url = read.databaseUrl();
+  if (read.problems.length > 0) throw new ConfigError(read.problems);
+  return url;
 }
 
 class Reader {
@@ -169,11 +181,11 @@ class Reader {
     return items.filter((item) => item !== '');
   }
 
-  url(name: string, fallback: string, protocols: readonly string[]): string {
-    const text = this.text(name, fallback);
+  databaseUrl(): string {
+    const text = this.text('DATABASE_URL', 'postgresql://postgres:postgres@localhost:5432/metrics_db');
     // The value itself is never repeated: it may hold a password.
-    if (!URL.canParse(text) || !protocols.includes(new URL(text).protocol)) {
-      this.problem(name, `must be a URL that begins with ${protocols.join('// or ')}//`);
+    if (!URL.canParse(text) || !['postgres:', 'postgresql:'].includes(new URL(text).protocol)) {
+      this.problem('DATABASE_URL', 'must be a URL that begins with postgresql://');
     }
     return text;
   }

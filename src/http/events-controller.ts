@@ -8,6 +8,7 @@ import type { Envelope } from '../events/requests.js';
 import { readRequestEvent } from '../events/requests.js';
 import { type TimeBounds, timeBounds } from '../events/validate.js';
 import { RequireScope } from './auth/jwt-guard.js';
+import { HttpContext } from './http-context.js';
 import { logUnavailable, Problem, refusedEvent } from './problems.js';
 import {
   BATCH_MEDIA_TYPES,
@@ -43,8 +44,7 @@ export interface BatchAnswer {
 export class EventsController {
   constructor(
     private readonly commandBus: CommandBus,
-    private readonly retentionDays: number,
-    private readonly now: () => number,
+    private readonly context: HttpContext,
   ) {}
 
   @Post()
@@ -54,7 +54,7 @@ export class EventsController {
     const { mediaType, bytes } = await readBody(request, MAX_EVENT_BYTES, EVENT_MEDIA_TYPES);
     const parsed = parseJson(bytes);
     if (!parsed.ok) throw refusedEvent(parsed.refusal);
-    const receivedAtMs = this.now();
+    const receivedAtMs = this.context.now();
     const event = readRequestEvent(parsed.value, envelopeOf(request, mediaType), this.#bounds(receivedAtMs));
     if (!event.ok) throw refusedEvent(event.refusal);
     const outcome = await this.commandBus.execute(new AppendEvent(event.value, receivedAtMs));
@@ -68,7 +68,7 @@ export class EventsController {
   @RequireScope('metrics:write')
   async appendBatch(@Req() request: FastifyRequest): Promise<BatchAnswer> {
     const { mediaType, bytes } = await readBody(request, MAX_BATCH_BYTES, BATCH_MEDIA_TYPES);
-    const receivedAtMs = this.now();
+    const receivedAtMs = this.context.now();
     const { events, rejected } = readBatch(bytes, mediaType, this.#bounds(receivedAtMs));
     if (events.length === 0) throw new Problem('no_valid_event', 'No event is valid', { members: { rejected } });
     const outcome = await this.commandBus.execute(new AppendBatch(events, receivedAtMs));
@@ -77,7 +77,7 @@ export class EventsController {
   }
 
   #bounds(receivedAtMs: number): TimeBounds {
-    return timeBounds(receivedAtMs, this.retentionDays, 0);
+    return timeBounds(receivedAtMs, this.context.retentionDays, 0);
   }
 }
 

@@ -1,14 +1,16 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FieldError } from '../events/refusals.js';
-import { type Dashboard, GetDashboard } from '../queries/get-dashboard.js';
+import type { Dashboard } from '../queries/dashboard.js';
+import { parseDashboardRange } from '../queries/dashboard-range.js';
+import { GetDashboard } from '../queries/get-dashboard.js';
 import { GetServicesHealth } from '../queries/get-services-health.js';
 import { GetSummary } from '../queries/get-summary.js';
-import { parseDashboardRange } from '../queries/dashboard-range.js';
 import type { ServicesHealth } from '../queries/services-health.js';
 import type { Summary } from '../queries/summary.js';
 import { SUMMARY_WINDOWS } from '../queries/windows.js';
 import { RequireScope } from './auth/jwt-guard.js';
+import { HttpContext } from './http-context.js';
 import { Problem } from './problems.js';
 
 type Parameters = Readonly<Record<string, unknown>>;
@@ -18,8 +20,7 @@ type Parameters = Readonly<Record<string, unknown>>;
 export class MetricsController {
   constructor(
     private readonly queryBus: QueryBus,
-    private readonly retentionDays: number,
-    private readonly now: () => number,
+    private readonly context: HttpContext,
   ) {}
 
   @Get('summary')
@@ -44,9 +45,9 @@ export class MetricsController {
   @RequireScope('metrics:read')
   async dashboard(@Query() parameters: Parameters): Promise<Dashboard> {
     const { from, to, interval } = readParameters(parameters, ['from', 'to', 'interval']);
-    const range = parseDashboardRange({ from, to, interval }, this.now(), this.retentionDays);
+    const range = parseDashboardRange({ from, to, interval }, this.context.now(), this.context.retentionDays);
     if (!range.ok) throw invalid(range.problems);
-    return await this.queryBus.execute(new GetDashboard(range.range));
+    return await this.queryBus.execute(new GetDashboard(range.value));
   }
 }
 
@@ -65,5 +66,7 @@ function readParameters<N extends string>(parameters: Parameters, names: readonl
 }
 
 function invalid(errors: readonly FieldError[]): Problem {
-  return new Problem('invalid_parameter', errors.map((error) => `${error.pointer} ${error.detail}`).join('; '), { errors });
+  return new Problem('invalid_parameter', errors.map((error) => `${error.pointer} ${error.detail}`).join('; '), {
+    errors,
+  });
 }

@@ -1,6 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { QueryUnavailable } from '../queries/query-unavailable.js';
+import { QueryUnavailable } from '../queries/unavailable.js';
 import type { Logger } from '../telemetry/logger.js';
 import { PROBLEM_MEDIA_TYPE, Problem, type ProblemName } from './problems.js';
 

@@ -78,7 +78,10 @@ export class Problem extends Error {
 const UNREADABLE: ReadonlySet<RefusalReason> = new Set(['invalid_utf8', 'invalid_json', 'forbidden_key']);
 
 /** What a client is told about an event that was refused. */
-export function refusedEvent(refusal: { readonly reason: RefusalReason; readonly errors: readonly FieldError[] }): Problem {
+export function refusedEvent(refusal: {
+  readonly reason: RefusalReason;
+  readonly errors: readonly FieldError[];
+}): Problem {
   const { reason, errors } = refusal;
   const name = UNREADABLE.has(reason) ? 'malformed_body' : 'invalid_event';
   const detail = errors.map((error) => `${error.pointer} ${error.detail}`.trim()).join('; ');

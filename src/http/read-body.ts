@@ -42,7 +42,9 @@ function collect(request: FastifyRequest, limitBytes: number): Promise<Buffer> {
         reject(tooLarge(limitBytes));
       } else chunks.push(chunk);
     });
-    stream.once('end', () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
+    stream.once('end', () =>
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
+    );
     stream.once('error', () => reject(new Problem('malformed_request', 'The body ended early')));
     stream.once('aborted', () => reject(new Problem('malformed_request', 'The body ended early')));
   });

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
 import { readPosition } from '../store/summary-position.js';
+import { QueryUnavailable, within } from './unavailable.js';
 
 /** One stream as JetStream describes it. */
 export interface StreamStatus {
@@ -39,16 +40,20 @@ export interface ProjectionStatus {
  * `down`: events cannot be taken or the tables cannot be read, or a projection has halted. `degraded`: everything is
  * answered, but Redis is away.
  */
-export interface ServiceStatus {
+export interface OperationalStatus {
   readonly status: 'ok' | 'degraded' | 'down';
   readonly generated_at: string;
-  readonly components: { readonly nats: ComponentStatus; readonly postgres: ComponentStatus; readonly redis: ComponentStatus };
+  readonly components: {
+    readonly nats: ComponentStatus;
+    readonly postgres: ComponentStatus;
+    readonly redis: ComponentStatus;
+  };
   readonly projections: readonly ProjectionStatus[];
   readonly streams: readonly StreamStatus[];
 }
 
 /** How is the service itself? */
-export class GetStatus extends Query<ServiceStatus> {}
+export class GetStatus extends Query<OperationalStatus> {}
 
 /** What a projection's process says of it. */
 export interface ReportedState {
@@ -74,7 +79,7 @@ const CHECK_TIMEOUT_MS = 2_000;
 export class GetStatusHandler implements IQueryHandler<GetStatus> {
   constructor(private readonly dependencies: StatusDependencies) {}
 
-  async execute(): Promise<ServiceStatus> {
+  async execute(): Promise<OperationalStatus> {
     const { pool, redis, streams, reported, now } = this.dependencies;
     const [nats, postgres, summaries] = await Promise.all([
       check(streams),
@@ -135,18 +140,12 @@ interface Checked<T> {
 /** Asks a server and takes no answer within the time limit for its being away. */
 async function check<T>(ask: () => Promise<T>): Promise<Checked<T>> {
   const startedMs = performance.now();
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('No answer in time')), CHECK_TIMEOUT_MS);
-  });
   try {
-    const value = await Promise.race([ask(), timeout]);
+    const value = await within(CHECK_TIMEOUT_MS, ask(), () => new QueryUnavailable('No answer in time'));
     return { up: true, latencyMs: performance.now() - startedMs, value };
   } catch {
-    // Why it is away stands in the log of whoever uses it; the answer is public and tells no addresses.
+    // Why it is away stands in the log of whoever uses it; this answer is public and tells no addresses.
     return { up: false, latencyMs: performance.now() - startedMs, value: undefined };
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -159,7 +158,7 @@ function overall(
   postgres: Checked<unknown>,
   redis: Checked<unknown>,
   projections: readonly ProjectionStatus[],
-): ServiceStatus['status'] {
+): OperationalStatus['status'] {
   if (!nats.up || !postgres.up || projections.some(({ state }) => state === 'halted')) return 'down';
   return redis.up ? 'ok' : 'degraded';
 }

@@ -59,6 +59,11 @@ export function createServiceMetrics() {
       labelNames: ['projection', 'reason'] as const,
       registers,
     }),
+    platformReadable: new Gauge({
+      name: 'metrics_service_platform_readable',
+      help: 'Whether the last scrape contained the metrics of the platform (1), or neither Redis nor Postgres answered (0)',
+      registers,
+    }),
     summaryRebuilds: new Counter({
       name: 'metrics_service_summary_rebuilds_total',
       help: 'Times that the summaries in Redis were rebuilt from Postgres, by reason',

@@ -1,0 +1,37 @@
+import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { destination, multistream } from 'pino';
+import { createLogger, type Logger } from '../telemetry/logger.js';
+
+/** Relative to the project's folder. */
+export const SERVICE_LOG = '.data/logs/service.log';
+const MAX_LOG_BYTES = 10 * 1024 * 1024;
+
+/** A line for a person from pino's line of JSON: what happened and why. */
+function plain(line: string): string {
+  const entry: unknown = JSON.parse(line);
+  if (typeof entry !== 'object' || entry === null) return line;
+  const fields: Record<string, unknown> = { ...entry };
+  const error = fields.err;
+  const why = typeof error === 'object' && error !== null && 'message' in error ? error.message : fields.reason;
+  const level = Number(fields.level) >= 50 ? 'error' : 'warning';
+  return `${level}: ${String(fields.msg ?? '')}${why === undefined ? '' : ` (${String(why)})`}\n`;
+}
+
+/** The service's log in a file, so that the address stays readable; warnings and worse also on standard error. */
+export function openDevLog(root: string, level: string): Logger {
+  const path = join(root, SERVICE_LOG);
+  mkdirSync(dirname(path), { recursive: true });
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
+  const terminal = { write: (line: string) => void process.stderr.write(plain(line)) };
+  // Written at once: the last lines before a crash are the ones that are wanted.
+  const file = destination({ dest: path, sync: true });
+  return createLogger(
+    level,
+    multistream([
+      { level: 'trace', stream: file },
+      { level: 'warn', stream: terminal },
+    ]),
+  );
+}

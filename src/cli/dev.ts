@@ -1,0 +1,163 @@
+import type { RunningApp } from '../app.js';
+import { type Config, type Environment, loadConfig } from '../config.js';
+import {
+  AlreadyRunning,
+  type DevServices,
+  isPortFree,
+  NoServers,
+  runningStart,
+  startDevServices,
+  UnusableServer,
+} from '../devservices/index.js';
+import { forgetDevEnv, writeDevEnv } from './dev-env.js';
+import { guide } from './dev-guide.js';
+import { openDevLog, SERVICE_LOG } from './dev-log.js';
+import { devSecret } from './dev-secret.js';
+import { signToken, TOKEN_DEFAULTS } from './token.js';
+
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+// Together below the 10 s within which Ctrl-C ends everything; a server that is killed takes up to 2 s more.
+const APP_STOP_TIMEOUT_MS = 4_500;
+const SERVERS_STOP_TIMEOUT_MS = 3_000;
+const EXIT_GRACE_MS = 300;
+
+export interface DevArgs {
+  /** The project's folder. */
+  root: string;
+  env: NodeJS.ProcessEnv;
+}
+
+/** Nobody can listen on the port that PORT names. */
+class PortTaken extends Error {
+  constructor(port: number) {
+    super(`PORT ${port} is taken by another program (or not ours to use); set PORT to another one`);
+  }
+}
+
+/**
+ * `metrics dev`, which is what `npm start` runs: the three servers and the service, until a signal to stop.
+ *
+ * @returns the exit status: 0 stopped on demand, 1 failed or runs already, 2 configuration, 3 a server cannot be had
+ */
+export async function runDev({ root, env }: DevArgs): Promise<number> {
+  const stop = stopOnSignal();
+  // The terminal may be gone before we are; that must not keep the servers from being stopped.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  try {
+    return await runUntilStopped(root, await withSecret(root, env), stop);
+  } catch (error) {
+    if (stop.aborted) return 0;
+    const status = expectedStatus(error);
+    if (status === undefined) throw error;
+    tell(error instanceof Error ? error.message : String(error));
+    return status;
+  } finally {
+    // What a stopped service leaves open must not keep the process, and with it the terminal.
+    setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
+  }
+}
+
+/** Aborts at the first signal to stop. Later ones change nothing: stopping is under way, and bounded. */
+function stopOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of STOP_SIGNALS) process.on(signal, () => controller.abort());
+  return controller.signal;
+}
+
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** The environment with a secret for tokens, where it names no key of its own. */
+async function withSecret(root: string, env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+  const named = ['JWT_SECRET', 'JWT_JWKS_URL', 'JWT_PUBLIC_KEY'].some((name) => env[name]?.trim());
+  return named ? env : { ...env, JWT_SECRET: devSecret(root) };
+}
+
+function expectedStatus(error: unknown): number | undefined {
+  if (error instanceof AlreadyRunning) return 1;
+  if (error instanceof PortTaken) return 2;
+  if (error instanceof UnusableServer || error instanceof NoServers) return 3;
+  return undefined;
+}
+
+async function runUntilStopped(root: string, env: Environment, stop: AbortSignal): Promise<number> {
+  const { port, host } = loadConfig(env); // What is wrong is told before anything is started.
+  await checkPort(root, port, host);
+  // Loading the service takes as long as starting the servers: both at once.
+  const appModule = import('../app.js');
+  appModule.catch(() => undefined); // Told where it is awaited.
+  const services = await startDevServices({ root, env, log: tell, signal: stop });
+  let app: RunningApp | undefined;
+  try {
+    const fullEnv = { ...env, ...services.env };
+    const config = loadConfig(fullEnv);
+    const starting = appModule.then(({ startApp }) => startApp(config, openDevLog(root, config.logLevel)));
+    app = await unlessStopped(starting, stop);
+    writeDevEnv(root, { ...services.env, PORT: String(app.port), ...secretOf(config) });
+    process.stdout.write(guide(app.port, await readyToken(config)));
+    const ended = await Promise.race([aborted(stop), app.failed]);
+    tell(ended === 'failed' ? `The service cannot go on; ${SERVICE_LOG} says why. Stopping …` : 'Stopping …');
+    return ended === 'failed' ? 1 : 0;
+  } catch (error) {
+    if (isAddressInUse(error)) throw new PortTaken(port);
+    throw error;
+  } finally {
+    await endAll(root, app, services);
+  }
+}
+
+async function checkPort(root: string, port: number, host: string): Promise<void> {
+  if (port === 0 || (await isPortFree(port, host))) return;
+  const owner = runningStart(root);
+  throw owner === undefined ? new PortTaken(port) : new AlreadyRunning(owner);
+}
+
+function isAddressInUse(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
+}
+
+function aborted(signal: AbortSignal): Promise<'stopped'> {
+  if (signal.aborted) return Promise.resolve('stopped');
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve('stopped'), { once: true }));
+}
+
+/** The started service; when the start is called off, it is given its bound to come up and be stopped in order. */
+async function unlessStopped(starting: Promise<RunningApp>, stop: AbortSignal): Promise<RunningApp> {
+  const first = await Promise.race([starting, aborted(stop)]);
+  if (first !== 'stopped') return first;
+  const late = await withinMs(starting, APP_STOP_TIMEOUT_MS / 2);
+  if (late !== undefined) await withinMs(late.stop(), APP_STOP_TIMEOUT_MS / 2);
+  throw new Error('the start was called off');
+}
+
+async function withinMs<T>(work: Promise<T>, boundMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const bound = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), boundMs);
+  });
+  try {
+    return await Promise.race([work, bound]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** First the service, which still needs the servers to put away what it has in hand. */
+async function endAll(root: string, app: RunningApp | undefined, services: DevServices): Promise<void> {
+  forgetDevEnv(root);
+  try {
+    if (app) await withinMs(app.stop(), APP_STOP_TIMEOUT_MS);
+  } finally {
+    await services.stop(SERVERS_STOP_TIMEOUT_MS);
+  }
+}
+
+function secretOf({ jwt }: Config): { JWT_SECRET?: string } {
+  return jwt.key.from === 'secret' ? { JWT_SECRET: jwt.key.secret } : {};
+}
+
+/** A token for the dashboard and curl; undefined where only somebody else can sign tokens. */
+async function readyToken({ jwt }: Config): Promise<string | undefined> {
+  return jwt.key.from === 'secret' ? signToken(jwt.key.secret, { ...TOKEN_DEFAULTS, sub: 'developer' }) : undefined;
+}

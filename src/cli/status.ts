@@ -1,0 +1,76 @@
+import type { Environment } from '../config.js';
+import { loadConfig } from '../config.js';
+import { GetStatusHandler, type OperationalStatus } from '../queries/get-status.js';
+import { openPool } from '../store/postgres.js';
+import { openRedis } from '../store/redis.js';
+import { connectNats } from '../stream/connection.js';
+import { describeStreams, storedAtMs } from '../stream/describe-streams.js';
+
+const REDIS_TIMEOUT_MS = 2_000;
+
+/** `metrics status`: streams, projections and their lag. Status 1 where something is down, 3 where nothing answers. */
+export async function runStatus(env: Environment, json: boolean): Promise<number> {
+  const status = await readStatus(env);
+  process.stdout.write(json ? `${JSON.stringify(status, undefined, 2)}\n` : describe(status));
+  const { nats, postgres } = status.components;
+  if (nats.status === 'down' || postgres.status === 'down') return 3;
+  return status.status === 'ok' ? 0 : 1;
+}
+
+async function readStatus(env: Environment): Promise<OperationalStatus> {
+  const config = loadConfig(env);
+  const quiet = (): void => undefined;
+  const pool = openPool({
+    databaseUrl: config.databaseUrl,
+    maxConnections: 1,
+    applicationName: 'metrics status',
+    onError: quiet,
+  });
+  const redis = openRedis(config.redis, REDIS_TIMEOUT_MS, quiet);
+  const connection = await connectNats(config.nats, 'metrics status').catch(() => undefined);
+  try {
+    const manager = await connection?.jetstreamManager();
+    const away = (): never => {
+      throw new Error('NATS does not answer');
+    };
+    await new Promise((resolve) =>
+      redis.status === 'ready' ? resolve(true) : redis.once('ready', resolve).once('error', resolve),
+    );
+    return await new GetStatusHandler({
+      pool,
+      redis,
+      streams: async () => (manager === undefined ? away() : await describeStreams(manager)),
+      storedAtMs: async (sequence) => (manager === undefined ? away() : await storedAtMs(manager, sequence)),
+      reported: () => ({}),
+      now: Date.now,
+    }).execute();
+  } finally {
+    redis.disconnect();
+    await Promise.allSettled([connection?.close(), pool.end()]);
+  }
+}
+
+function describe(status: OperationalStatus): string {
+  const lines = [`status       ${status.status}`];
+  for (const [name, { status: state, latency_ms: latency }] of Object.entries(status.components)) {
+    lines.push(`${name.padEnd(12)} ${state}${latency === null ? '' : `  ${latency.toFixed(1)} ms`}`);
+  }
+  lines.push('', row(['PROJECTION', 'SEQUENCE', 'LAG EVENTS', 'LAG SECONDS', 'EPOCH', 'HOLDER']));
+  for (const projection of status.projections) {
+    const { name, sequence, lag_events, lag_seconds, epoch, holder } = projection;
+    lines.push(row([name, sequence, lag_events, lag_seconds, epoch, holder]));
+  }
+  lines.push('', row(['STREAM', 'FIRST', 'LAST', 'MESSAGES', 'BYTES', 'OLDEST']));
+  for (const stream of status.streams) {
+    const { name, first_sequence, last_sequence, messages, bytes, oldest_at } = stream;
+    lines.push(row([name, first_sequence, last_sequence, messages, bytes, oldest_at]));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function row(cells: readonly (string | number | null)[]): string {
+  return cells
+    .map((cell, index) => String(cell ?? '-').padEnd(index === 0 ? 20 : 14))
+    .join(' ')
+    .trimEnd();
+}

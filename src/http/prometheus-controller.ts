@@ -1,0 +1,60 @@
+import { timingSafeEqual } from 'node:crypto';
+import { Controller, Get, Req, Res } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import {
+  EXPOSITION_CONTENT_TYPES,
+  type ExpositionFormat,
+  type MetricFamily,
+  registryFamilies,
+  renderExposition,
+} from '../queries/exposition.js';
+import { GetPrometheus } from '../queries/get-prometheus.js';
+import { QueryUnavailable } from '../queries/unavailable.js';
+import { bearerToken, Public, unauthorized } from './auth/jwt-guard.js';
+import { HttpContext } from './http-context.js';
+
+/** What Prometheus scrapes: the platform's metrics from the log, and the service's own. */
+@Controller('metrics/prometheus')
+@Public()
+export class PrometheusController {
+  constructor(
+    private readonly queryBus: QueryBus,
+    private readonly context: HttpContext,
+  ) {}
+
+  @Get()
+  async scrape(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    const { prometheusToken, metrics } = this.context;
+    if (prometheusToken !== undefined) checkToken(request, prometheusToken);
+    const platform = await this.#platform();
+    metrics.platformReadable.set(platform === undefined ? 0 : 1);
+    const own = registryFamilies(await metrics.registry.getMetricsAsJSON());
+    const format = chooseFormat(request.headers.accept);
+    void reply.type(EXPOSITION_CONTENT_TYPES[format]);
+    return renderExposition([...(platform ?? []), ...own], format);
+  }
+
+  /** Undefined where neither Redis nor Postgres answers: then the service's own metrics are still worth a scrape. */
+  async #platform(): Promise<readonly MetricFamily[] | undefined> {
+    try {
+      return await this.queryBus.execute(new GetPrometheus());
+    } catch (error) {
+      if (error instanceof QueryUnavailable) return undefined;
+      throw error;
+    }
+  }
+}
+
+function checkToken(request: FastifyRequest, wanted: string): void {
+  const given = Buffer.from(bearerToken(request) ?? '');
+  const expected = Buffer.from(wanted);
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    throw unauthorized('The scrape token is missing or wrong', undefined);
+  }
+}
+
+/** OpenMetrics where it is asked for by name; Prometheus names its wishes in order of preference. */
+function chooseFormat(accept: string | undefined): ExpositionFormat {
+  return accept?.includes('application/openmetrics-text') === true ? 'openmetrics' : 'text';
+}

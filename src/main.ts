@@ -1,0 +1,16 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { loadEnvFile } from 'node:process';
+import { runProgram } from './cli/program.js';
+
+/** This file is dist/src/main.js when it runs. */
+const root = resolve(import.meta.dirname, '../..');
+
+// What stands in the environment wins over .env.
+if (existsSync('.env')) loadEnvFile('.env');
+const args = process.argv.slice(2);
+// `npm start` leaves here how to reach what it started, so that the other commands work beside it.
+const running = join(root, '.data', 'dev.env');
+if (args[0] !== 'serve' && args[0] !== 'dev' && existsSync(running)) loadEnvFile(running);
+
+process.exitCode = await runProgram(args, process.env, root);

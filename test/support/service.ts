@@ -1,0 +1,102 @@
+import { pino } from 'pino';
+import { type RunningApp, startApp } from '../../src/app.js';
+import { signToken, TOKEN_DEFAULTS, type TokenRequest } from '../../src/cli/token.js';
+import { type Environment, loadConfig } from '../../src/config.js';
+import type { ManagedServer } from '../../src/devservices/index.js';
+import { startTestNats, startTestRedis, type TestDatabase, testDatabase } from './servers.js';
+
+export const TEST_SECRET = 'a secret for tests that has more than 32 bytes';
+
+/** Servers of this test's own, and the environment that leads the service to them. */
+export interface TestServers {
+  readonly nats: ManagedServer;
+  readonly redis: ManagedServer;
+  readonly database: TestDatabase;
+  readonly env: Environment;
+  stop(): Promise<void>;
+}
+
+/** Starts NATS and Redis, and makes a database. */
+export async function startTestServers(): Promise<TestServers> {
+  const [nats, redis, database] = await Promise.all([startTestNats(), startTestRedis(), testDatabase()]);
+  return {
+    nats,
+    redis,
+    database,
+    env: {
+      HOST: '127.0.0.1',
+      PORT: '0',
+      LOG_LEVEL: 'ERROR',
+      NATS_URL: nats.url,
+      DATABASE_URL: database.url,
+      REDIS_HOST: '127.0.0.1',
+      REDIS_PORT: String(redis.port),
+      JWT_SECRET: TEST_SECRET,
+    },
+    stop: async () => {
+      await Promise.all([nats.stop(), redis.stop(), database.drop()]);
+    },
+  };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The body as JSON. @throws where it is none */
+  json(): unknown;
+}
+
+/** A client of the service's HTTP face. */
+export class TestClient {
+  constructor(
+    readonly url: string,
+    private readonly token: string,
+  ) {}
+
+  static async of(port: number, request: Partial<TokenRequest> = {}): Promise<TestClient> {
+    return new TestClient(`http://127.0.0.1:${port}`, await signToken(TEST_SECRET, { ...TOKEN_DEFAULTS, ...request }));
+  }
+
+  /** Sends a request with the token; `headers` win over the usual ones. */
+  async send(method: string, path: string, body?: BodyInit, headers: Record<string, string> = {}): Promise<Answer> {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: { authorization: `Bearer ${this.token}`, ...headers },
+      ...(body === undefined ? {} : { body }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) };
+  }
+
+  get(path: string): Promise<Answer> {
+    return this.send('GET', path);
+  }
+
+  post(path: string, body: unknown, contentType = 'application/json'): Promise<Answer> {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    return this.send('POST', path, text, { 'content-type': contentType });
+  }
+}
+
+export interface TestService {
+  readonly servers: TestServers;
+  readonly app: RunningApp;
+  readonly client: TestClient;
+  stop(): Promise<void>;
+}
+
+/** Runs the whole service in this process against servers of its own. */
+export async function startTestService(env: Environment = {}): Promise<TestService> {
+  const servers = await startTestServers();
+  const app = await startApp(loadConfig({ ...servers.env, ...env }), pino({ level: 'error' }));
+  return {
+    servers,
+    app,
+    client: await TestClient.of(app.port),
+    stop: async () => {
+      await app.stop();
+      await servers.stop();
+    },
+  };
+}
