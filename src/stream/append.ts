@@ -1,4 +1,4 @@
-import { createInbox, headers, type Msg, type MsgHdrs, type NatsConnection } from 'nats';
+import { createInbox, headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from 'nats';
 import type { ConnectionWatch } from './connection.js';
 
 /** Why an event could not be appended now. The client keeps it and sends it again with the same id. */
@@ -69,6 +69,7 @@ export class Appender {
   readonly #inbox = createInbox();
   readonly #waiting = new Map<number, Waiting>();
   readonly #slotListeners: (() => void)[] = [];
+  readonly #subscription: Subscription;
   readonly #sweeper: NodeJS.Timeout;
   readonly #unwatch: () => void;
   #bytesInFlight = 0;
@@ -80,7 +81,9 @@ export class Appender {
     private readonly watch: ConnectionWatch,
     private readonly options: AppenderOptions = APPENDER_DEFAULTS,
   ) {
-    connection.subscribe(`${this.#inbox}.*`, { callback: (_error, message) => this.#onAck(message) });
+    this.#subscription = connection.subscribe(`${this.#inbox}.*`, {
+      callback: (_error, message) => this.#onAck(message),
+    });
     this.#sweeper = setInterval(() => this.#expire(Date.now()), SWEEP_INTERVAL_MS);
     this.#unwatch = watch.onChange((connected) => {
       if (!connected) this.#failAll('disconnected');
@@ -119,7 +122,10 @@ export class Appender {
       else if (result.duplicate) state.duplicates += 1;
     };
     for (const request of requests) {
-      while (state.failure === undefined && this.#isFull(limit, request.payload.length)) await this.#slotFreed();
+      // Where nothing is in flight there is nothing to wait for: what is too large by itself is refused by `#send`.
+      while (state.failure === undefined && this.inFlight > 0 && this.#isFull(limit, request.payload.length)) {
+        await this.#slotFreed();
+      }
       if (state.failure !== undefined) break;
       state.outstanding += 1;
       this.#send(request, settle);
@@ -134,6 +140,7 @@ export class Appender {
     this.#closed = true;
     clearInterval(this.#sweeper);
     this.#unwatch();
+    this.#subscription.unsubscribe();
     this.#failAll('no_acknowledgement');
   }
 
@@ -151,12 +158,12 @@ export class Appender {
     if (this.#closed || !this.watch.connected) return settle(unavailable('disconnected'));
     const bytes = request.payload.length;
     if (this.#isFull(this.options.maxInFlight, bytes)) return settle(unavailable('too_many_in_flight'));
+    const messageHeaders = request.headers ?? headers();
+    messageHeaders.set('Nats-Msg-Id', request.id);
     const token = this.#nextToken;
     this.#nextToken += 1;
     this.#waiting.set(token, { settle, bytes, deadlineMs: Date.now() + this.options.ackTimeoutMs });
     this.#bytesInFlight += bytes;
-    const messageHeaders = request.headers ?? headers();
-    messageHeaders.set('Nats-Msg-Id', request.id);
     try {
       this.connection.publish(request.subject, request.payload, {
         reply: `${this.#inbox}.${token.toString(36)}`,

@@ -39,10 +39,13 @@ export interface FedMessage extends LogMessage {
 }
 
 const PULL_EXPIRES_MS = 5_000;
+/** What one pull may bring in bytes; as much again may wait to be taken. */
+const PULL_MAX_BYTES = 32 * 1024 * 1024;
 /** The server answers each pull at its expiry at the latest; past this it or the connection is gone. */
 const PULL_SILENCE_MS = PULL_EXPIRES_MS + 5_000;
 /** Longer than any outage of Postgres that a batch may wait for: a redelivery would only be skipped anyway. */
 const ACK_WAIT_NS = 600 * 1e9;
+const FULL_BY_BYTES = 'message size exceeds maxbytes';
 const CONSUMER_NOT_FOUND = 10014;
 const ACK = new TextEncoder().encode('+ACK');
 const NO_HEADER = (): undefined => undefined;
@@ -62,6 +65,7 @@ export class LogFeed {
   #broken: FeedBreak | undefined;
   #wake: (() => void) | undefined;
   #outstanding = 0;
+  #bufferedBytes = 0;
   #pullDeadlineMs = 0;
   #deliverySequence = 0;
   #lastSequence: number;
@@ -120,6 +124,7 @@ export class LogFeed {
       throw new FeedBroken('silent');
     }
     const taken = this.#buffer.splice(0, maxMessages);
+    for (const message of taken) this.#bufferedBytes -= message.data.length;
     this.#pull();
     return taken;
   }
@@ -146,12 +151,19 @@ export class LogFeed {
     });
   }
 
-  /** One pull at a time, so that what is held stays below twice the pull size. */
+  /** One pull at a time, so that what is held stays below twice the pull size, in messages and in bytes. */
   #pull(): void {
-    if (this.#broken !== undefined || this.#outstanding > 0 || this.#buffer.length >= this.options.pullSize) return;
+    if (this.#broken !== undefined || this.#outstanding > 0) return;
+    if (this.#buffer.length >= this.options.pullSize || this.#bufferedBytes >= PULL_MAX_BYTES) return;
     this.#outstanding = this.options.pullSize;
     this.#pullDeadlineMs = Date.now() + PULL_SILENCE_MS;
-    const request = JSON.stringify({ batch: this.options.pullSize, expires: PULL_EXPIRES_MS * 1e6 });
+    // A single message that is larger than the pull would never come.
+    const maxBytes = Math.max(PULL_MAX_BYTES, 2 * (this.connection.info?.max_payload ?? 0));
+    const request = JSON.stringify({
+      batch: this.options.pullSize,
+      expires: PULL_EXPIRES_MS * 1e6,
+      max_bytes: maxBytes,
+    });
     const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.options.stream}.${this.options.durable}`;
     try {
       this.connection.publish(subject, request, { reply: this.#inbox });
@@ -174,18 +186,23 @@ export class LogFeed {
       const { headers } = message;
       const header =
         headers === undefined ? NO_HEADER : (name: string) => headers.get(name, Match.IgnoreCase) || undefined;
+      this.#bufferedBytes += message.data.length;
       this.#buffer.push({ subject: message.subject, data: message.data, header, sequence, storedAtMs, ackSubject });
     }
     if (this.#outstanding === 0) this.#pull();
     this.#wake?.();
   }
 
-  /** A pull's end: 404 and 408 mean that it ran out; everything else, "no responders" included, ends the feed. */
+  /**
+   * A pull's end: 404 and 408 mean that it ran out, one kind of 409 that it is full by bytes; everything else, "no
+   * responders" included, ends the feed.
+   */
   #onStatus(message: Msg): void {
     const code = message.headers?.code ?? 0;
     if (code === 100) return;
     this.#outstanding = 0;
-    if (code === 404 || code === 408) this.#pull();
+    const full = code === 409 && message.headers?.description.toLowerCase() === FULL_BY_BYTES;
+    if (code === 404 || code === 408 || full) this.#pull();
     else this.#break('consumer_gone');
   }
 
@@ -193,6 +210,7 @@ export class LogFeed {
     if (this.#broken !== undefined) return;
     this.#broken = reason;
     this.#buffer.length = 0;
+    this.#bufferedBytes = 0;
     this.#unwatch();
     this.#subscription?.unsubscribe();
     this.#wake?.();

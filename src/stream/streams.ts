@@ -50,6 +50,7 @@ export function wantedStreams(settings: StreamSettings): readonly Wanted[] {
       duplicate_window: settings.dedupWindowSeconds * 1e9,
       // A full log refuses the new event, and its publisher knows; it never drops an old one quietly.
       discard: DiscardPolicy.New,
+      deny_delete: true,
       deny_purge: true,
     },
     { ...common, name: ALERTS_STREAM, subjects: [ALERT_SUBJECT], max_age: 365 * DAY_NS, duplicate_window: DAY_NS },
@@ -88,16 +89,20 @@ export async function findStream(manager: JetStreamManager, name: string): Promi
   }
 }
 
+/** Changes one field at a time, so that one that the server refuses does not keep the others from being changed. */
 async function updateStream(manager: JetStreamManager, wanted: Wanted, found: StreamInfo): Promise<StreamDifference[]> {
-  const differences = compare(wanted, found.config);
-  if (differences.length === 0) return [];
-  try {
-    await manager.streams.update(wanted.name, { ...found.config, ...wanted });
-    return [];
-  } catch (error) {
-    if (error instanceof NatsError && error.api_error !== undefined) return differences;
-    throw error;
+  const refused: StreamDifference[] = [];
+  let { config } = found;
+  for (const difference of compare(wanted, config)) {
+    try {
+      const change = { ...config, [difference.field]: Reflect.get(wanted, difference.field) };
+      config = (await manager.streams.update(wanted.name, change)).config;
+    } catch (error) {
+      if (!(error instanceof NatsError && error.api_error !== undefined)) throw error;
+      refused.push(difference);
+    }
   }
+  return refused;
 }
 
 function compare(wanted: Wanted, found: StreamConfig): StreamDifference[] {
