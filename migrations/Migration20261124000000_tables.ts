@@ -33,7 +33,7 @@ export class Migration20261124000000_tables extends Migration {
     this.addSql(`
       create table api_metrics (
         id bigint generated always as identity,
-        endpoint varchar(255) not null,
+        endpoint varchar(2048) not null,
         method varchar(10) not null,
         status_code integer not null,
         response_time_ms numeric(13, 3),

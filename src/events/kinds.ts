@@ -57,7 +57,7 @@ export const ApiEventSchema = Type.Object(
   {
     ...common,
     service_name: token('The service that answered'),
-    endpoint: Type.String({ minLength: 1, maxLength: 255, description: 'Path or route, for example /users/:id' }),
+    endpoint: Type.String({ minLength: 1, maxLength: 2_048, description: 'Path or route, for example /users/:id' }),
     method: Type.String({ pattern: '^[A-Za-z-]{1,10}$', description: 'HTTP method' }),
     status_code: Type.Integer({ minimum: 100, maximum: 599 }),
     response_time_ms: Type.Optional(

@@ -39,7 +39,7 @@ export const ApiMetricRow = defineEntity({
   tableName: 'api_metrics',
   properties: {
     id: p.bigint().primary().autoincrement(),
-    endpoint: p.string().length(255),
+    endpoint: p.string().length(2048),
     method: p.string().length(10),
     status_code: p.integer(),
     response_time_ms: p.decimal().precision(13).scale(3).nullable(),

@@ -74,8 +74,8 @@ const TEXTS: readonly Case[] = [
     '{"endpoint":"/\\ud800","method":"GET","status_code":200}',
     'text_not_storable',
   ],
-  ['an endpoint of 255 characters beyond the BMP', REQUEST, api({ endpoint: '😀'.repeat(255) }), 'accepted'],
-  ['an endpoint of 256 combining characters', REQUEST, api({ endpoint: `e${'\u0301'.repeat(255)}` }), 'invalid_fields'],
+  ['an endpoint of 2048 characters beyond the BMP', REQUEST, api({ endpoint: '😀'.repeat(2048) }), 'accepted'],
+  ['an endpoint of 2049 combining characters', REQUEST, api({ endpoint: `e${'\u0301'.repeat(2048)}` }), 'invalid_fields'],
   ['an empty endpoint', REQUEST, api({ endpoint: '' }), 'invalid_fields'],
 ];
 
