@@ -1,4 +1,4 @@
-import { EVENT_TYPES } from '../store/summary-schema.js';
+import { EVENT_TYPES, MAX_FEATURE_CHARACTERS } from '../store/summary-schema.js';
 
 /**
  * What the summaries need to know of one row, whether it comes from the log or is read back from Postgres.
@@ -33,8 +33,6 @@ export type Fact =
       readonly responseBytes: number | null;
     };
 
-const MAX_FEATURE_CHARACTERS = 100;
-
 /** The feature that a `feature_used` event names in `metadata.feature`; null where it names none. */
 export function featureOf(
   eventType: string,
@@ -42,7 +40,9 @@ export function featureOf(
 ): string | null {
   if (eventType !== EVENT_TYPES.featureUsed) return null;
   const feature = metadata?.feature;
-  return typeof feature === 'string' && feature !== '' && feature.length <= MAX_FEATURE_CHARACTERS ? feature : null;
+  if (typeof feature !== 'string' || feature === '') return null;
+  // Counted as Postgres counts characters, where a pair of surrogates is one.
+  return [...feature].length <= MAX_FEATURE_CHARACTERS ? feature : null;
 }
 
 /** Milliseconds as whole microseconds, the unit in which sums are exact. */

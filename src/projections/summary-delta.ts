@@ -1,6 +1,7 @@
 import { latencyBucket } from '../store/latency-buckets.js';
 import {
   BUSINESS_COUNTS,
+  type BusinessTypes,
   DURATION_SUM_US,
   EVENT_TYPES,
   FIELD_PREFIXES,
@@ -9,19 +10,14 @@ import {
   METHODS,
   MINUTE_S,
   OTHER,
+  OTHER_METHOD,
   PART,
   USER_SETS,
 } from '../store/summary-schema.js';
 import type { Fact } from './facts.js';
 import type { SeriesRegistry } from './series-registry.js';
 
-/** Which event types count as which business number. */
-export interface BusinessTypes {
-  readonly appointmentsCreated: readonly string[];
-  readonly notificationsSent: readonly string[];
-  readonly deviceRegistrations: readonly string[];
-  readonly patientEngagementPrefixes: readonly string[];
-}
+export type { BusinessTypes };
 
 type Counts = Record<string, number>;
 
@@ -46,7 +42,11 @@ export interface SummaryDelta {
   readonly users: Record<string, Record<string, number>>;
 }
 
-const OTHER_METHOD = 'OTHER';
+/**
+ * Most rows that one delta is made of. The largest response time (2^31 ms, in microseconds) and the largest message
+ * (2^40 bytes) times this stay below 2^53, so every sum in a delta is exact.
+ */
+export const MAX_ROWS_PER_DELTA = 4_000;
 
 /** Folds rows into one delta. The only state is which series exist. */
 export function foldDelta(

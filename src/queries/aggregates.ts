@@ -42,7 +42,7 @@ export interface ActiveUsers {
 export interface ServiceCounts extends RequestCounts {
   readonly serviceName: string;
   readonly lastSeenMs: number;
-  /** Latest measurement of each metric, by metric name. */
+  /** Latest measurement of each metric that has a recent one, by metric name. */
   readonly gauges: ReadonlyMap<string, number>;
 }
 
@@ -65,8 +65,10 @@ export interface PlatformCounters {
 /** Where counts come from; Redis as a rule, Postgres where Redis is away. Every method may throw when it is away. */
 export interface CountsSource {
   readonly name: 'redis' | 'postgres';
+  /** Everything from `fromS` (a start that `windowBounds` gives) on. */
   windowCounts(fromS: number, nowMs: number): Promise<WindowCounts>;
   activeUsers(nowMs: number): Promise<ActiveUsers>;
-  serviceCounts(fromS: number, nowMs: number): Promise<readonly ServiceCounts[]>;
+  /** Requests from `fromS` (a whole minute) on, and measurements from `gaugesFromS` on, of every service ever seen. */
+  serviceCounts(fromS: number, gaugesFromS: number, nowMs: number): Promise<readonly ServiceCounts[]>;
   platformCounters(nowMs: number): Promise<PlatformCounters>;
 }

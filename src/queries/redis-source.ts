@@ -1,60 +1,151 @@
-import type { ChainableCommander, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import {
   BUSINESS_COUNTS,
   CURRENT_KEY,
   DAY_S,
-  DURATION_SUM_US,
   EVENT_TYPES,
   FIELD_PREFIXES,
-  FIELDS,
   generationPrefix,
-  HISTOGRAM_BOUNDS_S,
   HOUR_S,
   MINUTE_S,
   PART,
   USER_SETS,
 } from '../store/summary-schema.js';
-import type {
-  ActiveUsers,
-  CountsSource,
-  HttpSeries,
-  PlatformCounters,
-  RequestCounts,
-  ServiceCounts,
-  WindowCounts,
-} from './aggregates.js';
+import type { ActiveUsers, PlatformCounters, ServiceCounts, WindowCounts } from './aggregates.js';
+import { AnswerCache } from './answer-cache.js';
+import type { PrimarySource } from './counts-reader.js';
+import {
+  byPrefix,
+  type Counts,
+  gaugesByService,
+  groupByFirstPart,
+  merge,
+  parseGauge,
+  readDurations,
+  requestCounts,
+  run,
+  splitSeries,
+  toCounts,
+} from './redis-replies.js';
+import type { SummaryLag } from './summary-lag.js';
+import { topFeatures } from './top-features.js';
 import { calendarStarts } from './windows.js';
-
-/** Field → count of one or of many buckets. */
-export type Counts = ReadonlyMap<string, number>;
 
 /** Raised where Redis holds no summaries: it was emptied, or nothing was ever projected. */
 export class SummariesMissing extends Error {}
 
+/** Raised where Redis answers, but is not written to any more, or not fast enough. */
+export class SummariesBehind extends Error {}
+
+class GenerationReplaced extends Error {
+  constructor() {
+    super('The summaries were replaced while they were read');
+  }
+}
+
 /** Buckets are dated up to this far ahead: publishers' clocks differ. */
 const AHEAD_S = 600;
-const MAX_FEATURES = 50;
+/** A rebuild may end while its predecessor is being read; two of them within one answer do not happen. */
+const MAX_ATTEMPTS = 3;
+
+/** One state of the summaries. */
+interface Version {
+  readonly generation: string;
+  readonly sequence: string;
+}
 
 /** Reads the summaries that src/projections keeps in Redis. */
-export class RedisSource implements CountsSource {
+export class RedisSource implements PrimarySource {
   readonly name = 'redis';
+  readonly #windows = new AnswerCache<WindowCounts>();
+  readonly #activeUsers = new AnswerCache<ActiveUsers>();
+  readonly #services = new AnswerCache<readonly ServiceCounts[]>();
+  readonly #counters = new AnswerCache<PlatformCounters>();
+  #generation = '';
 
-  /**
-   * @param cache whole buckets by key, for the one process that is told when a bucket changes; others read each time
-   */
   constructor(
     private readonly redis: Redis,
-    private readonly cache: Map<string, Counts> | undefined = undefined,
+    private readonly lag: SummaryLag,
   ) {}
 
-  async windowCounts(fromS: number, nowMs: number): Promise<WindowCounts> {
-    const prefix = await this.#prefix();
+  async check(): Promise<void> {
+    const { sequence } = await this.#version();
+    if (await this.lag.isBehind(sequence)) throw new SummariesBehind('Redis is behind the tables');
+  }
+
+  windowCounts(fromS: number, nowMs: number): Promise<WindowCounts> {
+    return this.#answer(this.#windows, `${fromS}`, nowMs, (prefix) => this.#windowCounts(prefix, fromS, nowMs));
+  }
+
+  activeUsers(nowMs: number): Promise<ActiveUsers> {
+    return this.#answer(this.#activeUsers, '', nowMs, (prefix) => this.#countActiveUsers(prefix, nowMs));
+  }
+
+  serviceCounts(fromS: number, gaugesFromS: number, nowMs: number): Promise<readonly ServiceCounts[]> {
+    return this.#answer(this.#services, `${fromS} ${gaugesFromS}`, nowMs, (prefix) =>
+      this.#serviceCounts(prefix, fromS, gaugesFromS, nowMs),
+    );
+  }
+
+  platformCounters(nowMs: number): Promise<PlatformCounters> {
+    return this.#answer(this.#counters, '', nowMs, (prefix) => this.#platformCounters(prefix, nowMs));
+  }
+
+  /**
+   * Computes an answer, or takes the one that is there while generation, sequence and the running minute are the same.
+   * A generation that was replaced meanwhile has lost its keys, which read as zeros: then the answer is made again.
+   */
+  async #answer<T>(
+    cache: AnswerCache<T>,
+    key: string,
+    nowMs: number,
+    compute: (prefix: string) => Promise<T>,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      const { generation, sequence } = await this.#version();
+      const version = `${generation} ${sequence} ${Math.floor(nowMs / 1000 / MINUTE_S)}`;
+      try {
+        return await cache.get(key, version, () => this.#computeWhole(generation, compute));
+      } catch (error) {
+        if (!(error instanceof GenerationReplaced) || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #computeWhole<T>(generation: string, compute: (prefix: string) => Promise<T>): Promise<T> {
+    const value = await compute(generationPrefix(generation));
+    if ((await this.redis.get(CURRENT_KEY)) !== generation) throw new GenerationReplaced();
+    return value;
+  }
+
+  /** Reads which generation is current and where it stands; in one round trip as long as the generation is the same. */
+  async #version(): Promise<Version> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const known = this.#generation;
+      const pipeline = this.redis
+        .pipeline()
+        .get(CURRENT_KEY)
+        .hget(`${generationPrefix(known)}meta`, 'sequence');
+      const [generation, sequence] = await run(pipeline);
+      if (typeof generation !== 'string') throw new SummariesMissing('Redis holds no summaries');
+      this.#generation = generation;
+      if (generation !== known || typeof sequence !== 'string') continue;
+      // Another word than a number marks summaries that are not whole and wait for being built anew.
+      if (/^\d+$/.test(sequence)) return { generation, sequence };
+    }
+    throw new SummariesMissing('Redis holds no whole summaries');
+  }
+
+  async #windowCounts(prefix: string, fromS: number, nowMs: number): Promise<WindowCounts> {
     const counts = merge(await this.#buckets(coveringBuckets(fromS, nowMs).map((key) => prefix + key)));
-    const features = byPrefix(counts, FIELD_PREFIXES.feature)
-      .sort(([a, usesA], [b, usesB]) => usesB - usesA || (a < b ? -1 : 1))
-      .slice(0, MAX_FEATURES);
-    const sets = [USER_SETS.login, USER_SETS.patient, ...features.map(([name]) => `${USER_SETS.featurePrefix}${name}`)];
-    const [loginUsers = 0, patientUsers = 0, ...featureUsers] = await this.#distinctUsers(prefix, sets, fromS);
+    const uses = topFeatures(
+      byPrefix(counts, FIELD_PREFIXES.feature).map(([feature, count]) => ({ feature, uses: count })),
+    );
+    const sets = [USER_SETS.login, USER_SETS.patient, ...uses.map(({ feature }) => USER_SETS.featurePrefix + feature)];
+    const [loginUsers = 0, patientUsers = 0, ...featureUsers] = await this.#distinctUsers(
+      prefix,
+      sets.map((set) => ({ set, fromS })),
+    );
     const of = (field: string): number => counts.get(field) ?? 0;
     return {
       ...requestCounts(counts),
@@ -67,22 +158,23 @@ export class RedisSource implements CountsSource {
       patientEvents: of(FIELD_PREFIXES.business + BUSINESS_COUNTS.patientEvents),
       loginUsers,
       patientUsers,
-      features: features.map(([feature, uses], index) => ({ feature, uses, users: featureUsers[index] ?? 0 })),
+      features: uses.map((feature, index) => ({ ...feature, users: featureUsers[index] ?? 0 })),
     };
   }
 
-  async activeUsers(nowMs: number): Promise<ActiveUsers> {
-    const prefix = await this.#prefix();
+  async #countActiveUsers(prefix: string, nowMs: number): Promise<ActiveUsers> {
     const { dailyS, weeklyS, monthlyS } = calendarStarts(nowMs);
-    const starts = [dailyS, weeklyS, monthlyS];
-    const pipeline = this.redis.pipeline();
-    for (const start of starts) pipeline.zcount(`${prefix}u:${USER_SETS.login}`, start * 1000, '+inf');
-    const [daily = 0, weekly = 0, monthly = 0] = (await run(pipeline)).map(Number);
+    const asked = [dailyS, weeklyS, monthlyS].map((fromS) => ({ set: USER_SETS.login, fromS }));
+    const [daily = 0, weekly = 0, monthly = 0] = await this.#distinctUsers(prefix, asked);
     return { daily, weekly, monthly };
   }
 
-  async serviceCounts(fromS: number, nowMs: number): Promise<readonly ServiceCounts[]> {
-    const prefix = await this.#prefix();
+  async #serviceCounts(
+    prefix: string,
+    fromS: number,
+    gaugesFromS: number,
+    nowMs: number,
+  ): Promise<readonly ServiceCounts[]> {
     const keys: string[] = [];
     for (let second = fromS; second * 1000 <= nowMs + AHEAD_S * 1000; second += MINUTE_S)
       keys.push(`${prefix}s:${second}`);
@@ -92,7 +184,7 @@ export class RedisSource implements CountsSource {
       this.redis.hgetall(`${prefix}gauges`),
     ]);
     const byService = groupByFirstPart(counts);
-    const latest = gaugesByService(gauges);
+    const latest = gaugesByService(gauges, gaugesFromS);
     return Object.entries(seen)
       .map(([serviceName, time]) => ({
         serviceName,
@@ -103,14 +195,13 @@ export class RedisSource implements CountsSource {
       .sort((a, b) => (a.serviceName < b.serviceName ? -1 : 1));
   }
 
-  async platformCounters(nowMs: number): Promise<PlatformCounters> {
-    const prefix = await this.#prefix();
+  async #platformCounters(prefix: string, nowMs: number): Promise<PlatformCounters> {
     const [http, durations, events, gauges, activeUsers] = await Promise.all([
       this.redis.hgetall(`${prefix}http`),
       this.redis.hgetall(`${prefix}duration`),
       this.redis.hgetall(`${prefix}events`),
       this.redis.hgetall(`${prefix}gauges`),
-      this.activeUsers(nowMs),
+      this.#countActiveUsers(prefix, nowMs),
     ]);
     return {
       requests: Object.entries(http).map(([field, count]) => {
@@ -122,31 +213,23 @@ export class RedisSource implements CountsSource {
       activeUsers,
       gauges: Object.entries(gauges).map(([field, text]) => {
         const [service = '', metric = ''] = field.split(PART);
-        return { service, metric, value: gaugeValue(text) };
+        return { service, metric, value: parseGauge(text).value };
       }),
     };
   }
 
-  async #prefix(): Promise<string> {
-    const generation = await this.redis.get(CURRENT_KEY);
-    if (generation === null) throw new SummariesMissing('Redis holds no summaries');
-    return generationPrefix(generation);
-  }
-
   async #buckets(keys: readonly string[]): Promise<readonly Counts[]> {
-    const { cache } = this;
-    const missing = keys.filter((key) => cache?.has(key) !== true);
     const pipeline = this.redis.pipeline();
-    for (const key of missing) pipeline.hgetall(key);
-    const replies = missing.length === 0 ? [] : await run(pipeline);
-    const read = new Map(missing.map((key, index) => [key, toCounts(replies[index])]));
-    if (cache !== undefined) for (const [key, counts] of read) cache.set(key, counts);
-    return keys.map((key) => read.get(key) ?? cache?.get(key) ?? new Map<string, number>());
+    for (const key of keys) pipeline.hgetall(key);
+    return (await run(pipeline)).map(toCounts);
   }
 
-  async #distinctUsers(prefix: string, sets: readonly string[], fromS: number): Promise<number[]> {
+  async #distinctUsers(
+    prefix: string,
+    asked: readonly { readonly set: string; readonly fromS: number }[],
+  ): Promise<number[]> {
     const pipeline = this.redis.pipeline();
-    for (const set of sets) pipeline.zcount(`${prefix}u:${set}`, fromS * 1000, '+inf');
+    for (const { set, fromS } of asked) pipeline.zcount(`${prefix}u:${set}`, fromS * 1000, '+inf');
     return (await run(pipeline)).map(Number);
   }
 }
@@ -163,90 +246,4 @@ export function coveringBuckets(fromS: number, nowMs: number): string[] {
   for (; second % DAY_S !== 0 && second <= endS; second += HOUR_S) keys.push(`h:${second}`);
   for (; second <= endS; second += DAY_S) keys.push(`d:${second}`);
   return keys;
-}
-
-/** The keys, without prefix, of the buckets that an event of this minute changes. */
-export function bucketsOfMinute(minuteS: number): string[] {
-  return [`m:${minuteS}`, `h:${minuteS - (minuteS % HOUR_S)}`, `d:${minuteS - (minuteS % DAY_S)}`, `s:${minuteS}`];
-}
-
-async function run(pipeline: ChainableCommander): Promise<unknown[]> {
-  const replies = await pipeline.exec();
-  return (replies ?? []).map(([error, reply]) => {
-    if (error !== null) throw error;
-    return reply;
-  });
-}
-
-function toCounts(reply: unknown): Counts {
-  return new Map(Object.entries(reply ?? {}).map(([field, count]) => [field, Number(count)]));
-}
-
-function merge(buckets: readonly Counts[]): Map<string, number> {
-  const merged = new Map<string, number>();
-  for (const bucket of buckets)
-    for (const [field, count] of bucket) merged.set(field, (merged.get(field) ?? 0) + count);
-  return merged;
-}
-
-function byPrefix(counts: Counts, prefix: string): [string, number][] {
-  return [...counts].flatMap(([field, count]) =>
-    field.startsWith(prefix) ? [[field.slice(prefix.length), count] satisfies [string, number]] : [],
-  );
-}
-
-function requestCounts(counts: Counts): RequestCounts {
-  const of = (field: string): number => counts.get(field) ?? 0;
-  return {
-    requests: of(FIELDS.requests),
-    errors: of(FIELDS.errors),
-    timedRequests: of(FIELDS.timedRequests),
-    responseTimeUs: of(FIELDS.responseTimeUs),
-    requestBytes: of(FIELDS.requestBytes),
-    responseBytes: of(FIELDS.responseBytes),
-    latency: new Map(byPrefix(counts, FIELD_PREFIXES.latency).map(([bucket, count]) => [Number(bucket), count])),
-  };
-}
-
-function groupByFirstPart(counts: Counts): Map<string, Map<string, number>> {
-  const groups = new Map<string, Map<string, number>>();
-  for (const [field, count] of counts) {
-    const at = field.indexOf(PART);
-    const name = field.slice(0, at);
-    const group = groups.get(name) ?? new Map<string, number>();
-    group.set(field.slice(at + 1), count);
-    groups.set(name, group);
-  }
-  return groups;
-}
-
-function gaugesByService(gauges: Readonly<Record<string, string>>): Map<string, Map<string, number>> {
-  return groupByFirstPart(new Map(Object.entries(gauges).map(([field, text]) => [field, gaugeValue(text)])));
-}
-
-/** A gauge is stored as `<time ms> <sequence> <value>`. */
-function gaugeValue(text: string): number {
-  return Number(text.slice(text.lastIndexOf(' ') + 1));
-}
-
-function splitSeries(field: string): { series: HttpSeries; rest: string } {
-  const [service = '', method = '', endpoint = '', rest = ''] = field.split(PART);
-  return { series: { service, method, endpoint }, rest };
-}
-
-function readDurations(fields: Readonly<Record<string, string>>): PlatformCounters['durations'] {
-  const found = new Map<string, HttpSeries & { buckets: number[]; sumUs: number }>();
-  for (const [field, count] of Object.entries(fields)) {
-    const { series, rest } = splitSeries(field);
-    const key = field.slice(0, field.lastIndexOf(PART));
-    const entry = found.get(key) ?? {
-      ...series,
-      sumUs: 0,
-      buckets: new Array<number>(HISTOGRAM_BOUNDS_S.length + 1).fill(0),
-    };
-    if (rest === DURATION_SUM_US) entry.sumUs = Number(count);
-    else entry.buckets[Number(rest)] = Number(count);
-    found.set(key, entry);
-  }
-  return [...found.values()];
 }

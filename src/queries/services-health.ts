@@ -1,6 +1,6 @@
 import { percentileMs } from '../store/latency-buckets.js';
 import type { ServiceCounts } from './aggregates.js';
-import type { WindowBounds } from './windows.js';
+import { intervalBounds, type WindowBounds } from './windows.js';
 
 export type ServiceStatus = 'healthy' | 'degraded' | 'down' | 'unknown';
 
@@ -33,9 +33,20 @@ export interface HealthThresholds {
   readonly intervalSeconds: number;
 }
 
-/** Silent for so many intervals, a service counts as down. */
-const SILENT_INTERVALS = 3;
+/** Silent for so many intervals, a service counts as down, and what it measured says nothing about now. */
+export const SILENT_INTERVALS = 3;
 const WORST_FIRST: readonly ServiceStatus[] = ['down', 'degraded', 'unknown', 'healthy'];
+
+export interface HealthBounds extends WindowBounds {
+  /** Older measurements say nothing about now. */
+  readonly gaugesFromS: number;
+}
+
+/** What the health of services is judged by: the last aggregation interval, and measurements of the last three. */
+export function healthBounds({ intervalSeconds }: HealthThresholds, nowMs: number): HealthBounds {
+  const bounds = intervalBounds(intervalSeconds, nowMs);
+  return { ...bounds, gaugesFromS: bounds.fromS - (SILENT_INTERVALS - 1) * intervalSeconds };
+}
 
 /**
  * Judges each service by the last aggregation interval: `degraded` where a threshold is exceeded, `down` after three
@@ -64,9 +75,7 @@ function judge(
   const errorRate = counts.requests === 0 ? null : counts.errors / counts.requests;
   const averageMs = counts.timedRequests === 0 ? null : counts.responseTimeUs / counts.timedRequests / 1000;
   const silentSeconds = Math.max(0, (nowMs - counts.lastSeenMs) / 1000);
-  // A measurement of a service that has fallen silent says nothing about now.
-  const gauge = (metric: string): number | null =>
-    counts.lastSeenMs >= bounds.fromS * 1000 ? (counts.gauges.get(metric) ?? null) : null;
+  const gauge = (metric: string): number | null => counts.gauges.get(metric) ?? null;
   return {
     service_name: counts.serviceName,
     ...verdict(errorRate, averageMs, silentSeconds, thresholds),

@@ -3,6 +3,9 @@ import type { ActiveUsers, CountsSource, RequestCounts, WindowCounts } from './a
 import type { ServicesHealth } from './services-health.js';
 import type { WindowBounds } from './windows.js';
 
+/** Gives the alerts that fire now. The composition passes it: queries and alerts never import one another. */
+export type FiringAlertsReader = () => Promise<readonly FiringAlert[]>;
+
 /** An alert that fires now. */
 export interface FiringAlert {
   readonly name: string;
@@ -64,6 +67,8 @@ export interface SummaryInput {
   readonly averageSessionSeconds: number | null;
   readonly firing: readonly FiringAlert[];
   readonly source: CountsSource['name'];
+  /** Redis could not be asked. */
+  readonly degraded: boolean;
   readonly nowMs: number;
 }
 
@@ -76,7 +81,7 @@ export function shapeSummary(input: SummaryInput): Summary {
     generated_at: new Date(input.nowMs).toISOString(),
     window_seconds: bounds.seconds,
     source,
-    degraded: source === 'postgres',
+    degraded: input.degraded,
     users: {
       active: activeUsers,
       registrations: counts.registrations,

@@ -1,29 +1,7 @@
-import { HOUR_S, MINUTE_S } from '../store/summary-schema.js';
+import { DAY_S, MINUTE_S } from '../store/summary-schema.js';
+import type { WindowBounds } from '../store/summary-windows.js';
 
-export const SUMMARY_WINDOWS = ['1h', '24h', '7d', '30d'] as const;
-export type SummaryWindow = (typeof SUMMARY_WINDOWS)[number];
-
-const SECONDS: Readonly<Record<SummaryWindow, number>> = {
-  '1h': 3_600,
-  '24h': 86_400,
-  '7d': 604_800,
-  '30d': 2_592_000,
-};
-
-/** A stretch of time up to now; events that are dated a little ahead count, too. */
-export interface WindowBounds {
-  readonly seconds: number;
-  /** Seconds since 1970. A whole minute up to a day, a whole hour beyond: what Redis and Postgres both can count. */
-  readonly fromS: number;
-}
-
-/** The bounds of a summary's window: its length back from the end of the running minute (or hour, beyond a day). */
-export function windowBounds(window: SummaryWindow, nowMs: number): WindowBounds {
-  const seconds = SECONDS[window];
-  const grain = seconds > SECONDS['24h'] ? HOUR_S : MINUTE_S;
-  const endS = (Math.floor(nowMs / 1000 / grain) + 1) * grain;
-  return { seconds, fromS: endS - seconds };
-}
+export { SUMMARY_WINDOWS, type SummaryWindow, type WindowBounds, windowBounds } from '../store/summary-windows.js';
 
 /** The last aggregation interval, in whole minutes: what the health of services is judged by. */
 export function intervalBounds(intervalSeconds: number, nowMs: number): WindowBounds {
@@ -39,6 +17,6 @@ export function calendarStarts(nowMs: number): {
   readonly weeklyS: number;
   readonly monthlyS: number;
 } {
-  const todayS = Math.floor(nowMs / 86_400_000) * 86_400;
-  return { dailyS: todayS, weeklyS: todayS - 6 * 86_400, monthlyS: todayS - 29 * 86_400 };
+  const todayS = Math.floor(nowMs / 1000 / DAY_S) * DAY_S;
+  return { dailyS: todayS, weeklyS: todayS - 6 * DAY_S, monthlyS: todayS - 29 * DAY_S };
 }

@@ -45,6 +45,11 @@ export function bucketValueUs(bucket: number): number {
   return (2 * first * last) / (first + last);
 }
 
+/** The same in milliseconds, to the microsecond. */
+export function bucketMs(bucket: number): number {
+  return Math.round(bucketValueUs(bucket)) / 1000;
+}
+
 /**
  * Percentile by nearest rank (the smallest value with at least the share `q` of all at or below it) from counts by
  * bucket.
@@ -61,7 +66,7 @@ export function percentileMs(counts: ReadonlyMap<number, number>, q: number): nu
   let below = 0;
   for (const [bucket, count] of buckets) {
     below += count;
-    if (below >= rank) return Math.round(bucketValueUs(bucket)) / 1000;
+    if (below >= rank) return bucketMs(bucket);
   }
   return null;
 }

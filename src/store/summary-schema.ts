@@ -69,6 +69,14 @@ export const BUSINESS_COUNTS = {
   patientEvents: 'patient_events',
 } as const;
 
+/** Which event types count as which business number. */
+export interface BusinessTypes {
+  readonly appointmentsCreated: readonly string[];
+  readonly notificationsSent: readonly string[];
+  readonly deviceRegistrations: readonly string[];
+  readonly patientEngagementPrefixes: readonly string[];
+}
+
 /** Sorted sets of users. A feature's set is `feature:` and its name. */
 export const USER_SETS = { login: 'login', patient: 'patient', featurePrefix: 'feature:' } as const;
 
@@ -83,7 +91,11 @@ export const DURATION_SUM_US = 'sum';
 export const SERIES_LIMITS = { service: 500, event_type: 500, feature: 200, endpoint: 1_000, gauge: 5_000 } as const;
 export type SeriesKind = keyof typeof SERIES_LIMITS;
 
-/** Methods that may stand in a label. */
+/** A feature's name that is longer is no name. */
+export const MAX_FEATURE_CHARACTERS = 100;
+
+/** Methods that may stand in a label; others are `OTHER`. */
+export const OTHER_METHOD = 'OTHER';
 export const METHODS: ReadonlySet<string> = new Set([
   'GET',
   'HEAD',

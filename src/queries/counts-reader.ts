@@ -1,0 +1,98 @@
+import type { CountsSource } from './aggregates.js';
+import { QueryUnavailable, unavailable, within } from './unavailable.js';
+
+/** Redis answers in a few milliseconds or not at all. */
+const REDIS_TIMEOUT_MS = 1_000;
+/** Postgres counts rows; a window of 30 days over millions of them takes seconds. */
+const POSTGRES_TIMEOUT_MS = 15_000;
+/** Redis that failed is left alone for so long, then tried again beside a query, which does not wait for it. */
+const AWAY_MS = 1_000;
+
+/** Redis's side: besides counting, it tells whether it can be asked at all. */
+export interface PrimarySource extends CountsSource {
+  /** @throws where the summaries are away, missing or behind the tables */
+  check(): Promise<void>;
+}
+
+export interface Answered<T> {
+  readonly value: T;
+  readonly source: CountsSource['name'];
+  readonly degraded: boolean;
+}
+
+export interface CountsReaderOptions {
+  readonly redis: PrimarySource;
+  readonly postgres: CountsSource;
+  readonly now: () => number;
+  /** Told when answers begin to come from Postgres, and why. */
+  readonly onFallback?: (reason: string) => void;
+}
+
+/**
+ * Asks Redis, and Postgres where Redis fails, is emptied, lags behind the tables or is too slow.
+ *
+ * States: near (Redis is asked) → away (Postgres is asked; after a second one query starts a check of Redis beside its
+ * own way) → near. So a Redis that hangs costs one query a wait, not each.
+ */
+export class CountsReader {
+  /** 0 while Redis is near. */
+  #nextCheckMs = 0;
+  #checking = false;
+
+  constructor(private readonly options: CountsReaderOptions) {}
+
+  /**
+   * @param ask the same question for both sources
+   * @throws QueryUnavailable where neither answers
+   */
+  async read<T>(ask: (source: CountsSource) => Promise<T>): Promise<Answered<T>> {
+    if (this.#nextCheckMs === 0) {
+      try {
+        return { value: await this.#askRedis(ask), source: 'redis', degraded: false };
+      } catch (error) {
+        this.#leave(error);
+      }
+    } else {
+      this.#checkBeside();
+    }
+    return { value: await this.#askPostgres(ask), source: 'postgres', degraded: true };
+  }
+
+  async #askRedis<T>(ask: (source: CountsSource) => Promise<T>): Promise<T> {
+    const { redis } = this.options;
+    const work = redis.check().then(() => ask(redis));
+    return await within(REDIS_TIMEOUT_MS, work, () => new Error('Redis does not answer in time'));
+  }
+
+  async #askPostgres<T>(ask: (source: CountsSource) => Promise<T>): Promise<T> {
+    try {
+      return await within(
+        POSTGRES_TIMEOUT_MS,
+        ask(this.options.postgres),
+        () => new QueryUnavailable('The database does not answer in time'),
+      );
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  #leave(error: unknown): void {
+    if (this.#nextCheckMs === 0) this.options.onFallback?.(error instanceof Error ? error.message : String(error));
+    this.#nextCheckMs = this.options.now() + AWAY_MS;
+  }
+
+  #checkBeside(): void {
+    if (this.#checking || this.options.now() < this.#nextCheckMs) return;
+    this.#checking = true;
+    within(REDIS_TIMEOUT_MS, this.options.redis.check(), () => new Error('Redis does not answer in time'))
+      .then(
+        () => {
+          this.#nextCheckMs = 0;
+        },
+        (error: unknown) => this.#leave(error),
+      )
+      .finally(() => {
+        this.#checking = false;
+      });
+  }
+}

@@ -1,0 +1,57 @@
+import type { Pool, PoolClient } from 'pg';
+import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { type BusinessTypes, MINUTE_S } from '../store/summary-schema.js';
+import type { ActiveUsers, CountsSource, PlatformCounters, ServiceCounts, WindowCounts } from './aggregates.js';
+import { AnswerCache } from './answer-cache.js';
+import { readPlatformCounters } from './postgres-counters.js';
+import { readServiceCounts } from './postgres-services.js';
+import { readActiveUsers, readWindowCounts } from './postgres-windows.js';
+import { readOnly } from './read-only.js';
+
+/**
+ * Counts in the tables what RedisSource reads from the summaries, and gives the same. An answer is computed once for
+ * all who ask at the same time, and kept while the tables have not moved.
+ */
+export class PostgresSource implements CountsSource {
+  readonly name = 'postgres';
+  readonly #windows = new AnswerCache<WindowCounts>();
+  readonly #activeUsers = new AnswerCache<ActiveUsers>();
+  readonly #services = new AnswerCache<readonly ServiceCounts[]>();
+  readonly #counters = new AnswerCache<PlatformCounters>();
+
+  constructor(
+    private readonly pool: Pool,
+    private readonly business: BusinessTypes,
+  ) {}
+
+  windowCounts(fromS: number, nowMs: number): Promise<WindowCounts> {
+    return this.#answer(this.#windows, `${fromS}`, nowMs, (client) =>
+      readWindowCounts(client, fromS * 1000, null, this.business),
+    );
+  }
+
+  activeUsers(nowMs: number): Promise<ActiveUsers> {
+    return this.#answer(this.#activeUsers, '', nowMs, (client) => readActiveUsers(client, nowMs, null));
+  }
+
+  serviceCounts(fromS: number, gaugesFromS: number, nowMs: number): Promise<readonly ServiceCounts[]> {
+    return this.#answer(this.#services, `${fromS} ${gaugesFromS}`, nowMs, (client) =>
+      readServiceCounts(client, fromS, gaugesFromS),
+    );
+  }
+
+  platformCounters(nowMs: number): Promise<PlatformCounters> {
+    return this.#answer(this.#counters, '', nowMs, (client) => readPlatformCounters(client, nowMs));
+  }
+
+  async #answer<T>(
+    cache: AnswerCache<T>,
+    key: string,
+    nowMs: number,
+    compute: (client: PoolClient) => Promise<T>,
+  ): Promise<T> {
+    const checkpoint = await readCheckpoint(this.pool, TABLES_PROJECTION);
+    const version = `${checkpoint?.sequence ?? 0} ${Math.floor(nowMs / 1000 / MINUTE_S)}`;
+    return await cache.get(key, version, () => readOnly(this.pool, compute));
+  }
+}

@@ -1,0 +1,102 @@
+import type { ChainableCommander } from 'ioredis';
+import { DURATION_SUM_US, FIELD_PREFIXES, FIELDS, HISTOGRAM_BOUNDS_S, PART } from '../store/summary-schema.js';
+import type { HttpSeries, PlatformCounters, RequestCounts } from './aggregates.js';
+
+/** Field → count of one or of many buckets. */
+export type Counts = ReadonlyMap<string, number>;
+
+/** A measurement and when it was taken. */
+interface Gauge {
+  readonly timeMs: number;
+  readonly value: number;
+}
+
+/** Runs all commands of a pipeline. @throws the first failure */
+export async function run(pipeline: ChainableCommander): Promise<unknown[]> {
+  const replies = await pipeline.exec();
+  return (replies ?? []).map(([error, reply]) => {
+    if (error !== null) throw error;
+    return reply;
+  });
+}
+
+export function toCounts(reply: unknown): Counts {
+  return new Map(Object.entries(reply ?? {}).map(([field, count]) => [field, Number(count)]));
+}
+
+export function merge(buckets: readonly Counts[]): Map<string, number> {
+  const merged = new Map<string, number>();
+  for (const bucket of buckets)
+    for (const [field, count] of bucket) merged.set(field, (merged.get(field) ?? 0) + count);
+  return merged;
+}
+
+export function byPrefix(counts: Counts, prefix: string): [string, number][] {
+  return [...counts].flatMap(([field, count]) =>
+    field.startsWith(prefix) ? [[field.slice(prefix.length), count] satisfies [string, number]] : [],
+  );
+}
+
+export function requestCounts(counts: Counts): RequestCounts {
+  const of = (field: string): number => counts.get(field) ?? 0;
+  return {
+    requests: of(FIELDS.requests),
+    errors: of(FIELDS.errors),
+    timedRequests: of(FIELDS.timedRequests),
+    responseTimeUs: of(FIELDS.responseTimeUs),
+    requestBytes: of(FIELDS.requestBytes),
+    responseBytes: of(FIELDS.responseBytes),
+    latency: new Map(byPrefix(counts, FIELD_PREFIXES.latency).map(([bucket, count]) => [Number(bucket), count])),
+  };
+}
+
+export function groupByFirstPart(counts: Counts): Map<string, Map<string, number>> {
+  const groups = new Map<string, Map<string, number>>();
+  for (const [field, count] of counts) {
+    const at = field.indexOf(PART);
+    const name = field.slice(0, at);
+    const group = groups.get(name) ?? new Map<string, number>();
+    group.set(field.slice(at + 1), count);
+    groups.set(name, group);
+  }
+  return groups;
+}
+
+/** Service → metric → its latest measurement, where that is not older than `fromS`. */
+export function gaugesByService(
+  gauges: Readonly<Record<string, string>>,
+  fromS: number,
+): Map<string, Map<string, number>> {
+  const recent = Object.entries(gauges).flatMap(([field, text]) => {
+    const { timeMs, value } = parseGauge(text);
+    return timeMs >= fromS * 1000 ? [[field, value] as const] : [];
+  });
+  return groupByFirstPart(new Map(recent));
+}
+
+/** A gauge is stored as `<time ms> <sequence> <value>`. */
+export function parseGauge(text: string): Gauge {
+  return { timeMs: Number(text.slice(0, text.indexOf(' '))), value: Number(text.slice(text.lastIndexOf(' ') + 1)) };
+}
+
+export function splitSeries(field: string): { series: HttpSeries; rest: string } {
+  const [service = '', method = '', endpoint = '', rest = ''] = field.split(PART);
+  return { series: { service, method, endpoint }, rest };
+}
+
+export function readDurations(fields: Readonly<Record<string, string>>): PlatformCounters['durations'] {
+  const found = new Map<string, HttpSeries & { buckets: number[]; sumUs: number }>();
+  for (const [field, count] of Object.entries(fields)) {
+    const { series, rest } = splitSeries(field);
+    const key = field.slice(0, field.lastIndexOf(PART));
+    const entry = found.get(key) ?? {
+      ...series,
+      sumUs: 0,
+      buckets: new Array<number>(HISTOGRAM_BOUNDS_S.length + 1).fill(0),
+    };
+    if (rest === DURATION_SUM_US) entry.sumUs = Number(count);
+    else entry.buckets[Number(rest)] = Number(count);
+    found.set(key, entry);
+  }
+  return [...found.values()];
+}
