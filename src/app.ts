@@ -111,7 +111,16 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
   const queryRedis = openRedis(config.redis, QUERY_REDIS_TIMEOUT_MS, logRedisTrouble(logger));
   lifecycle.onStop('query redis', () => queryRedis.disconnect());
 
-  const module = composeModule(config, { ...servers, appender, metrics, queryPool, queryRedis, folds, logger });
+  const module = composeModule(config, {
+    ...servers,
+    appender,
+    metrics,
+    queryPool,
+    queryRedis,
+    folds,
+    business,
+    logger,
+  });
   const http = await createHttpServer(module, new JwtGuard(verifier, config.jwt.enforceScopes), logger);
   lifecycle.onStop('http', () => http.close());
   await http.listen(config.port, config.host);
@@ -226,6 +235,7 @@ interface HttpParts extends Servers {
   readonly queryPool: Pool;
   readonly queryRedis: Redis;
   readonly folds: Folds | undefined;
+  readonly business: BusinessMapping;
   readonly logger: Logger;
 }
 
@@ -253,12 +263,15 @@ function commandHandlers({ appender }: HttpParts): object[] {
   return [new AppendEventHandler(appender), new AppendBatchHandler(appender)];
 }
 
-function queryHandlers(config: Config, { queryPool, queryRedis, folds, manager, logger }: HttpParts): object[] {
+function queryHandlers(
+  config: Config,
+  { queryPool, queryRedis, folds, business, manager, logger }: HttpParts,
+): object[] {
   const { thresholds, aggregationIntervalSeconds: intervalSeconds } = config;
   const limits = { ...thresholds, intervalSeconds };
   const reader = new CountsReader({
     redis: new RedisSource(queryRedis, new SummaryLag(queryPool, Date.now)),
-    postgres: new PostgresSource(queryPool),
+    postgres: new PostgresSource(queryPool, business),
     now: Date.now,
     onFallback: (reason) => logger.warn({ reason }, 'Answers come from Postgres now'),
   });
@@ -268,7 +281,7 @@ function queryHandlers(config: Config, { queryPool, queryRedis, folds, manager, 
   return [
     new GetSummaryHandler(reader, sessions, limits, NO_ALERTS, Date.now),
     new GetServicesHealthHandler(reader, limits, Date.now),
-    new GetDashboardHandler(reader, new DashboardSource(queryPool), limits, NO_ALERTS, Date.now),
+    new GetDashboardHandler(reader, new DashboardSource(queryPool, business), limits, NO_ALERTS, Date.now),
     new GetPrometheusHandler(reader, NO_ALERTS, Date.now),
     new GetStatusHandler({
       pool: queryPool,

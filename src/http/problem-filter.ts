@@ -12,10 +12,16 @@ export class ProblemFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const problem = toProblem(error);
     if (problem.problem === 'internal_error') this.logger.error({ err: error }, 'A request failed');
-    const reply = host.switchToHttp().getResponse<FastifyReply>();
-    if (reply.sent) return;
-    void reply.code(problem.status).headers(problem.headers).type(PROBLEM_MEDIA_TYPE).send(problem.toBody());
+    sendProblem(host.switchToHttp().getResponse<FastifyReply>(), problem);
   }
+}
+
+/** Answers with a problem, unless an answer is under way already. */
+export function sendProblem(reply: FastifyReply, problem: Problem): void {
+  if (reply.sent) return;
+  // As bytes: to text and objects Fastify adds a charset, which this media type does not have.
+  const body = Buffer.from(JSON.stringify(problem.toBody()));
+  void reply.code(problem.status).headers(problem.headers).header('content-type', PROBLEM_MEDIA_TYPE).send(body);
 }
 
 const BY_STATUS: Readonly<Record<number, ProblemName>> = {

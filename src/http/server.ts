@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import type { CanActivate, DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../telemetry/logger.js';
-import { ProblemFilter } from './problem-filter.js';
+import { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 import { PROBLEM_MEDIA_TYPE, Problem, type ProblemName } from './problems.js';
 
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -36,6 +36,9 @@ export async function createHttpServer(
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
+    // What the router refuses, a malformed address, reaches no filter.
+    frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) =>
+      sendProblem(reply, toProblem(error)),
   });
   const fastify: FastifyInstance = adapter.getInstance();
   fastify.server.maxConnections = MAX_CONNECTIONS;

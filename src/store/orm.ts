@@ -16,6 +16,8 @@ export function openOrm(databaseUrl: string): Promise<MikroORM> {
     migrations: { migrationsList: MIGRATIONS, tableName: 'schema_migrations', snapshot: false },
     forceUtcTimezone: true,
     pool: { min: 0, max: 2 },
+    // It would write to standard output, which belongs to the command line. What was migrated is returned.
+    logger: () => undefined,
   });
 }
 

@@ -59,7 +59,12 @@ export class TestClient {
   }
 
   /** Sends a request with the token; `headers` win over the usual ones. */
-  async send(method: string, path: string, body?: BodyInit, headers: Record<string, string> = {}): Promise<Answer> {
+  async send(
+    method: string,
+    path: string,
+    body?: NonNullable<RequestInit['body']>,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const response = await fetch(this.url + path, {
       method,
       headers: { authorization: `Bearer ${this.token}`, ...headers },

@@ -23,7 +23,12 @@ async function newestMessage() {
     const manager = await connection.jetstreamManager();
     const { state } = await manager.streams.info('METRICS');
     const { subject, data, header } = await manager.streams.getMessage('METRICS', { seq: state.last_seq });
-    return { subject, id: header.get('Nats-Msg-Id'), body: JSON.parse(new TextDecoder().decode(data)), sequence: state.last_seq };
+    return {
+      subject,
+      id: header.get('Nats-Msg-Id'),
+      body: JSON.parse(new TextDecoder().decode(data)),
+      sequence: state.last_seq,
+    };
   } finally {
     await connection.close();
   }
@@ -49,9 +54,19 @@ test("the product's example is stored as it stands", async () => {
 test('an event of each kind goes to the subject of its kind', async () => {
   const cases: [Record<string, unknown>, string][] = [
     [{ kind: 'user', event_type: 'user_logout', user_id: 7 }, 'metrics.events.user.user_logout'],
-    [{ kind: 'system', service_name: 'billing', metric_name: 'cpu_usage', value: 12.5 }, 'metrics.events.system.billing'],
     [
-      { kind: 'api', service_name: 'billing', endpoint: '/pay', method: 'POST', status_code: 201, response_time_ms: 3.25 },
+      { kind: 'system', service_name: 'billing', metric_name: 'cpu_usage', value: 12.5 },
+      'metrics.events.system.billing',
+    ],
+    [
+      {
+        kind: 'api',
+        service_name: 'billing',
+        endpoint: '/pay',
+        method: 'POST',
+        status_code: 201,
+        response_time_ms: 3.25,
+      },
       'metrics.events.api.billing',
     ],
   ];
@@ -78,13 +93,18 @@ test('CloudEvents come in structured and in binary mode', async () => {
   );
   assert.is(structured.status, 202, structured.text);
   assert.is((structured.json() as { id: string }).id, 'ce-1');
-  const binary = await service.client.send('POST', '/metrics/events', '{"metric_name":"cpu_usage","service_name":"a","value":1}', {
-    'content-type': 'application/json',
-    'ce-specversion': '1.0',
-    'ce-id': 'ce-2',
-    'ce-source': '/shop',
-    'ce-type': 'metrics.system.v1',
-  });
+  const binary = await service.client.send(
+    'POST',
+    '/metrics/events',
+    '{"metric_name":"cpu_usage","service_name":"a","value":1}',
+    {
+      'content-type': 'application/json',
+      'ce-specversion': '1.0',
+      'ce-id': 'ce-2',
+      'ce-source': '/shop',
+      'ce-type': 'metrics.system.v1',
+    },
+  );
   assert.is(binary.status, 202, binary.text);
   assert.is((await newestMessage()).subject, 'metrics.events.system.a');
 });
@@ -101,8 +121,20 @@ const BAD_BODIES: [name: string, body: string | Buffer, contentType: string, sta
   ['event type with CR LF', '{"event_type":"a\\r\\nPUB x 0"}', 'application/json', 422, 'invalid_fields'],
   ['user id beyond int32', '{"event_type":"a","user_id":2147483648}', 'application/json', 422, 'invalid_fields'],
   ['U+0000', '{"event_type":"a","metadata":{"x":"\\u0000"}}', 'application/json', 422, 'text_not_storable'],
-  ['a day that is not', '{"event_type":"a","occurred_at":"2026-02-30T00:00:00Z"}', 'application/json', 422, 'time_invalid'],
-  ['the far future', '{"event_type":"a","occurred_at":"2999-01-01T00:00:00Z"}', 'application/json', 422, 'time_in_future'],
+  [
+    'a day that is not',
+    '{"event_type":"a","occurred_at":"2026-02-30T00:00:00Z"}',
+    'application/json',
+    422,
+    'time_invalid',
+  ],
+  [
+    'the far future',
+    '{"event_type":"a","occurred_at":"2999-01-01T00:00:00Z"}',
+    'application/json',
+    422,
+    'time_in_future',
+  ],
   ['the far past', '{"event_type":"a","occurred_at":"1999-01-01T00:00:00Z"}', 'application/json', 422, 'time_too_old'],
   ['too large', JSON.stringify({ event_type: 'a', metadata: { x: 'y'.repeat(70_000) } }), 'application/json', 413],
 ];
@@ -174,7 +206,10 @@ test('a batch stores the good events and lists the bad ones by index', async () 
   };
   assert.is(accepted, 2);
   assert.is(duplicates, 1);
-  assert.equal(rejected.map(({ index }) => index), [1, 3]);
+  assert.equal(
+    rejected.map(({ index }) => index),
+    [1, 3],
+  );
   assert.ok(rejected.every(({ errors }) => errors.length > 0));
 });
 
@@ -184,11 +219,20 @@ test('a batch comes as lines, too, and a line that is no JSON spoils only itself
   assert.is(answer.status, 202, answer.text);
   const { accepted, rejected } = answer.json() as { accepted: number; rejected: { index: number; reason: string }[] };
   assert.is(accepted, 2);
-  assert.equal(rejected.map(({ index, reason }) => [index, reason]), [[1, 'invalid_json']]);
+  assert.equal(
+    rejected.map(({ index, reason }) => [index, reason]),
+    [[1, 'invalid_json']],
+  );
 });
 
 test('a batch of CloudEvents is taken', async () => {
-  const event = (id: string) => ({ specversion: '1.0', id, source: '/s', type: 'metrics.user.a.v1', data: { user_id: 1 } });
+  const event = (id: string) => ({
+    specversion: '1.0',
+    id,
+    source: '/s',
+    type: 'metrics.user.a.v1',
+    data: { user_id: 1 },
+  });
   const answer = await service.client.post(
     '/metrics/events/batch',
     [event('cb-1'), event('cb-2'), { specversion: '1.0' }],
@@ -197,7 +241,10 @@ test('a batch of CloudEvents is taken', async () => {
   assert.is(answer.status, 202, answer.text);
   const { accepted, rejected } = answer.json() as { accepted: number; rejected: { index: number }[] };
   assert.is(accepted, 2);
-  assert.equal(rejected.map(({ index }) => index), [2]);
+  assert.equal(
+    rejected.map(({ index }) => index),
+    [2],
+  );
 });
 
 const BAD_BATCHES: [name: string, body: string, status: number][] = [
