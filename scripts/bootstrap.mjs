@@ -13,6 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { constants } from 'node:os';
 import { delimiter, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withLock } from './lock.mjs';
@@ -21,6 +22,7 @@ export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
 const NEEDED_NODE = [22, 22];
 const LOCK_TIMEOUT_MS = 600_000;
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const CODE_FOLDERS = ['src', 'migrations', 'test', 'bench'];
 const OTHER_INPUTS = ['config', 'tsconfig.json', 'package.json'];
 const installStampFile = join(root, 'node_modules', '.metrics-stamp');
@@ -99,7 +101,8 @@ async function install(log) {
   const startedMs = Date.now();
   rmSync(installStampFile, { force: true });
   // No dependency needs its install script here; --loglevel=error hides complaints about an older Node.js that runs npm.
-  const args = ['ci', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+  // Also where NODE_ENV is production: the compiler is needed to build.
+  const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
   const result = await run('npm', args, { env: { ...process.env, PATH: pathWithoutLocalBin() } });
   if (result.code !== 0) throw new NotReady(`${result.output}\nnpm ci failed (${result.code})`);
   writeJson(installStampFile, { lock: lockHash() });
@@ -187,10 +190,21 @@ function seconds(sinceMs) {
   return ((Date.now() - sinceMs) / 1000).toFixed(1);
 }
 
-/** Runs a program to its end. @returns {Promise<{code: number | string, output: string}>} */
+/**
+ * Runs a program to its end, and ends it together with this process when a signal comes.
+ * @returns {Promise<{code: number | string, output: string}>}
+ */
 function run(command, args, options = {}) {
   return new Promise((done) => {
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const onSignal = (signal) => {
+      child.kill(signal);
+      process.exit(128 + constants.signals[signal]);
+    };
+    for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
+    child.once('close', () => {
+      for (const signal of STOP_SIGNALS) process.off(signal, onSignal);
+    });
     let output = '';
     child.stdout.on('data', (data) => {
       output += data;

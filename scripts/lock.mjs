@@ -1,5 +1,5 @@
-// A lock between processes: a file that only one of them can create, with the owner's pid in it.
-import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// A lock between processes: a file that only one of them can create, with its owner in it.
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const POLL_INTERVAL_MS = 50;
@@ -13,16 +13,38 @@ function isRunning(pid) {
   }
 }
 
+/** The pid and, where the system tells it, the start time: the number alone may be another process' by now. */
+function describe(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+  } catch {
+    return String(pid);
+  }
+}
+
+/** Whether the owner that a lock names still runs. */
+function isAlive(owner) {
+  const pid = Number(owner.split(' ')[0]);
+  return isRunning(pid) && describe(pid) === owner;
+}
+
+function tryLink(from, to) {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
 /** Takes the lock, or answers false. Linked from a full file, so that nobody sees a lock without its owner. */
 function tryLock(path) {
   const unfinished = `${path}.${process.pid}`;
-  writeFileSync(unfinished, String(process.pid));
+  writeFileSync(unfinished, describe(process.pid));
   try {
-    linkSync(unfinished, path);
-    return true;
-  } catch (error) {
-    if (error.code !== 'EEXIST') throw error;
-    return false;
+    return tryLink(unfinished, path);
   } finally {
     rmSync(unfinished, { force: true });
   }
@@ -30,11 +52,24 @@ function tryLock(path) {
 
 function ownerOf(path) {
   try {
-    return Number(readFileSync(path, 'utf8'));
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** Moves a dead owner's lock away; if a new owner came between the look and the move, gives it back. */
+function clearStale(path, seen) {
+  const aside = `${path}.stale-${process.pid}`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if (error.code === 'ENOENT') return; // Somebody else cleared it.
+    throw error;
+  }
+  if (ownerOf(aside) !== seen) tryLink(aside, path);
+  rmSync(aside, { force: true });
 }
 
 /**
@@ -45,8 +80,8 @@ export async function withLock(path, boundMs, work) {
   const deadlineMs = performance.now() + boundMs;
   while (!tryLock(path)) {
     const owner = ownerOf(path);
-    if (owner !== undefined && !isRunning(owner) && ownerOf(path) === owner) {
-      rmSync(path, { force: true });
+    if (owner !== undefined && !isAlive(owner)) {
+      clearStale(path, owner);
       continue;
     }
     if (performance.now() > deadlineMs) throw new Error(`${path} is held by process ${owner} for ${boundMs} ms`);

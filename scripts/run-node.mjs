@@ -12,13 +12,9 @@ import { root } from './bootstrap.mjs';
 export function runMain(node, args) {
   const program = ['--enable-source-maps', join(root, 'dist', 'src', 'main.js'), ...args];
   const child = spawn(node, program, { stdio: 'inherit' });
-  // A terminal sends Ctrl-C to its whole foreground group, the child among them: it must not get it twice.
-  const onInterrupt = () => {
-    if (!process.stdin.isTTY) child.kill('SIGINT');
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', () => child.kill('SIGTERM'));
-  process.on('SIGHUP', () => child.kill('SIGHUP'));
+  // A terminal sends Ctrl-C to its whole foreground group, the child among them, which then gets it twice and takes
+  // the second as harmless; there is no telling such a signal from one that was sent to this process alone.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => {

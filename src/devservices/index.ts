@@ -8,5 +8,5 @@ export { ensureDatabase, withDatabase } from './probes.js';
 export { isRunning, processIdentity, sendSignal } from './processes.js';
 export { startRedis } from './redis.js';
 export { AlreadyRunning } from './run-lock.js';
-export { type DevServices, NoServers, startDevServices } from './start-dev-services.js';
+export { type DevServices, NoServers, runningStart, startDevServices } from './start-dev-services.js';
 export type { Log, ManagedServer, Programs, ServerKind, Way } from './types.js';

@@ -55,6 +55,12 @@ function tryLink(from: string, to: string): boolean {
   }
 }
 
+/** The process that holds the lock, or undefined where nobody does or its owner is gone. */
+export function lockOwner(path: string): number | undefined {
+  const owner = parseOwner(readText(path) ?? '');
+  return owner !== undefined && processIdentity(owner.pid) === owner.identity ? owner.pid : undefined;
+}
+
 /** Moves a dead owner's lock away; if a new owner came between the look and the move, gives it back. */
 function clearStale(path: string, seen: string): void {
   const aside = `${path}.stale-${process.pid}`;
@@ -83,8 +89,8 @@ export function takeRunLock(path: string): () => void {
       if (tryLink(mine, path)) return () => rmSync(path, { force: true });
       const text = readText(path);
       if (text === undefined) continue;
-      const other = parseOwner(text);
-      if (other !== undefined && processIdentity(other.pid) === other.identity) throw new AlreadyRunning(other.pid);
+      const other = lockOwner(path);
+      if (other !== undefined) throw new AlreadyRunning(other);
       clearStale(path, text);
     }
   } finally {

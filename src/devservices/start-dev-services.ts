@@ -4,7 +4,7 @@ import { containerScope, startContainer } from './containers.js';
 import { type Engine, findEngine } from './engine.js';
 import { type Existing, findExisting } from './existing.js';
 import { addUnpacked, type FoundPrograms, findInstalled, hasUnpacked, missingServersMessage } from './find-programs.js';
-import { takeRunLock } from './run-lock.js';
+import { lockOwner, takeRunLock } from './run-lock.js';
 import { startLocal } from './start-local.js';
 import { ServerState } from './state.js';
 import { type Log, type ManagedServer, SERVER_KINDS, type ServerKind } from './types.js';
@@ -34,6 +34,15 @@ export interface DevServices {
 /** No way was found to run a server. */
 export class NoServers extends Error {}
 
+function lockPath(root: string): string {
+  return join(root, '.data', 'dev', 'lock');
+}
+
+/** The process that has started the servers of this folder and runs now, or undefined. */
+export function runningStart(root: string): number | undefined {
+  return lockOwner(lockPath(root));
+}
+
 /**
  * Finds or starts NATS, Postgres and Redis: what the environment names or what answers on the default ports, programs
  * on this machine, containers, packages unpacked without root.
@@ -43,7 +52,7 @@ export class NoServers extends Error {}
  * @throws NoServers with the ways to go on
  */
 export async function startDevServices(options: DevServicesOptions): Promise<DevServices> {
-  const release = takeRunLock(join(options.root, '.data', 'dev', 'lock'));
+  const release = takeRunLock(lockPath(options.root));
   const servers: ManagedServer[] = [];
   // What ends this process by surprise ends the servers too; what ends it by force is put right by the next start.
   const onExit = (): void => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -30,6 +30,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(sign
 function temporaryFolder(purpose: string): string {
   const folder = mkdtempSync(join(process.env.METRICS_TEST_DIR ?? tmpdir(), `metrics-test-${purpose}-`));
   folders.add(folder);
+  // As root, Postgres runs as another user, who must be able to walk through.
+  chmodSync(folder, 0o711);
   return folder;
 }
 
@@ -75,8 +77,8 @@ function removedAtStop(server: ManagedServer, folder: string): ManagedServer {
     kill: (signal) => server.kill(signal),
     signal: (signal) => server.signal(signal),
     start: () => server.start(),
-    stop: async () => {
-      await server.stop();
+    stop: async (boundMs) => {
+      await server.stop(boundMs);
       rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
       folders.delete(folder);
     },

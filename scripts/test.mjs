@@ -1,0 +1,79 @@
+// npm test: installs, builds, finds the servers' programs and runs every test file in a process of its own.
+//   node scripts/test.mjs [part of a path ...]   only the files whose paths hold one of these
+//   node scripts/test.mjs --coverage             also measures what of src the tests execute (coverage/index.html)
+//   node scripts/test.mjs containers             test/containers alone, which needs a Docker engine or root and apt
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ensureReady, NotReady, root, runScript } from './bootstrap.mjs';
+import { prepareContainers } from './testing/containers.mjs';
+import { beginCoverage, reportCoverage } from './testing/coverage.mjs';
+import { Run } from './testing/run.mjs';
+import { selectTests } from './testing/select.mjs';
+import { findTestPrograms, startSharedPostgres } from './testing/servers.mjs';
+
+function print(line) {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Aborts at the first Ctrl-C or the like; later ones change nothing, since ending is bounded. */
+function stopOnSignal() {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => controller.abort());
+  return controller.signal;
+}
+
+/** The environment of the tests: ours without what would make their outcome depend on this terminal or its servers. */
+function testEnvironment(programs) {
+  const env = { ...process.env, NO_COLOR: '1', METRICS_TEST_PROGRAMS: JSON.stringify(programs) };
+  const named = ['NATS_URL', 'DATABASE_URL', 'REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD', 'PORT', 'FORCE_COLOR'];
+  for (const name of [...named, ...Object.keys(env).filter((name) => name.startsWith('JWT_'))]) delete env[name];
+  return env;
+}
+
+function sum(results, field) {
+  return results.reduce((total, result) => total + result[field], 0);
+}
+
+/** Prints the last line, which programs read too, and answers whether all is well. */
+function conclude(results) {
+  const failedFiles = results.filter((result) => result.failed > 0).map((result) => result.name);
+  if (failedFiles.length > 0) print(`\nfailed: ${failedFiles.join(', ')}`);
+  const skipped = sum(results, 'skipped');
+  const tail = skipped > 0 ? `, ${skipped} skipped` : '';
+  print(`\n${sum(results, 'passed')} passed, ${sum(results, 'failed')} failed${tail}`);
+  return failedFiles.length === 0 && results.length > 0;
+}
+
+async function main() {
+  const { values, positionals } = parseArgs({
+    options: { coverage: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  });
+  const containers = positionals[0] === 'containers';
+  const filters = containers ? positionals.slice(1) : positionals;
+  const node = await ensureReady();
+  const devservices = await import(pathToFileURL(join(root, 'dist', 'src', 'devservices', 'index.js')).href);
+  const files = selectTests(root, { filters, containers });
+  if (files.length === 0) throw new NotReady(`no test file has ${filters.join(' or ')} in its path`);
+
+  const signal = stopOnSignal();
+  const programs = await findTestPrograms(root, devservices, print);
+  const engine = containers ? await prepareContainers(root, programs, print, signal) : undefined;
+  const needsPostgres = !containers && files.some((file) => file.needsServers);
+  const startPostgres = (dir, onLaunch) => startSharedPostgres(dir, programs, devservices, onLaunch);
+  const env = { ...testEnvironment(programs), ...engine?.env, ...(values.coverage ? beginCoverage(root) : {}) };
+  const run = new Run({ root, node, env, devservices, signal, print, ...(needsPostgres ? { startPostgres } : {}) });
+  let isFine;
+  try {
+    const results = await run.run(files);
+    const isReported = !values.coverage || signal.aborted || reportCoverage(root, node);
+    isFine = conclude(results) && isReported;
+  } finally {
+    await run.close();
+    await engine?.close();
+  }
+  process.exitCode = signal.aborted ? 130 : isFine ? 0 : 1;
+}
+
+await runScript(main);

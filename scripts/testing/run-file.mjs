@@ -1,0 +1,86 @@
+// Runs one test file in a process of its own, with a time limit.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isFinished, readCounts } from './counts.mjs';
+
+// The longest tests may take three minutes.
+const FILE_TIMEOUT_MS = 300_000;
+/** How long a file may live on after its last test: an open handle would otherwise cost the whole limit. */
+const LINGER_TIMEOUT_MS = 15_000;
+const END_TIMEOUT_MS = 5000;
+const POLL_INTERVAL_MS = 100;
+const MAX_OUTPUT_CHARACTERS = 2_000_000;
+
+function killGroup(pid, signal) {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+/** Waits for the file to end; answers why it had to be ended, where it had. */
+async function watch(exited, hasEnded, output, signal) {
+  const deadlineMs = performance.now() + FILE_TIMEOUT_MS;
+  let lingerEndMs;
+  while (!hasEnded()) {
+    if (signal.aborted) return 'was called off';
+    if (performance.now() > deadlineMs) return `did not end within ${FILE_TIMEOUT_MS / 1000} s`;
+    if (isFinished(output().slice(-2000))) lingerEndMs ??= performance.now() + LINGER_TIMEOUT_MS;
+    else lingerEndMs = undefined;
+    if (lingerEndMs !== undefined && performance.now() > lingerEndMs) {
+      return `did not end within ${LINGER_TIMEOUT_MS / 1000} s of its last test: something is left open`;
+    }
+    await Promise.race([exited, sleep(POLL_INTERVAL_MS)]);
+  }
+  return undefined;
+}
+
+async function end(child, hasEnded) {
+  killGroup(child.pid, 'SIGTERM'); // test/support then ends its servers itself.
+  const deadlineMs = performance.now() + END_TIMEOUT_MS;
+  while (!hasEnded() && performance.now() < deadlineMs) await sleep(POLL_INTERVAL_MS);
+  killGroup(child.pid, 'SIGKILL');
+}
+
+/**
+ * @param {string} node path of the Node.js to use
+ * @param {string} path the compiled test file
+ * @param {{cwd: string, env: NodeJS.ProcessEnv, signal: AbortSignal}} options `signal` ends it early
+ * @returns {Promise<{passed: number, failed: number, skipped: number, trouble?: string, output: string, seconds: number}>}
+ */
+export async function runFile(node, path, { cwd, env, signal }) {
+  const startedMs = performance.now();
+  // A group of its own: the terminal's Ctrl-C reaches the runner alone, and all that the file starts can be ended.
+  const child = spawn(node, ['--enable-source-maps', path], {
+    cwd,
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  let outcome;
+  const collect = (data) => {
+    output = (output + data).slice(-MAX_OUTPUT_CHARACTERS);
+  };
+  child.stdout.on('data', collect);
+  child.stderr.on('data', collect);
+  const exited = new Promise((resolve) => {
+    child.once('error', (error) => resolve(`could not be run: ${error.message}`));
+    child.once('exit', (code, endSignal) =>
+      resolve(code === 0 ? 'fine' : `ended with ${endSignal ?? `status ${code}`}`),
+    );
+  }).then((how) => {
+    outcome = how;
+  });
+  const closed = once(child, 'close').catch(() => undefined);
+  const hasEnded = () => outcome !== undefined;
+  const cutShort = await watch(exited, hasEnded, () => output, signal);
+  if (cutShort !== undefined) await end(child, hasEnded);
+  // What the file started may hold its output open after its end.
+  await Promise.race([closed, sleep(1000, undefined, { ref: false })]);
+  if (child.pid !== undefined) killGroup(child.pid, 'SIGKILL');
+  const counts = readCounts(output, cutShort ?? (outcome === 'fine' ? undefined : outcome));
+  return { ...counts, output, seconds: (performance.now() - startedMs) / 1000 };
+}

@@ -1,0 +1,93 @@
+// One run: all selected files, at most two at a time, and nothing left behind.
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { clearAway } from './leftovers.mjs';
+import { runFile } from './run-file.mjs';
+
+const MAX_AT_ONCE = 2;
+
+/** A folder that Postgres' user can walk through; nobody but its owner can list it. */
+function makeFolder(path) {
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o711);
+  return path;
+}
+
+export class Run {
+  #dir = makeFolder(mkdtempSync(join(tmpdir(), 'metrics-test-')));
+  #postgresPids = new Set();
+  #results = [];
+
+  /**
+   * @param {{root: string, node: string, env: NodeJS.ProcessEnv, devservices: object, signal: AbortSignal,
+   *   print: (line: string) => void, startPostgres?: (dir: string, onLaunch: (pid: number) => void) => Promise<object>}} options
+   */
+  constructor(options) {
+    this.options = options;
+    if (options.startPostgres) {
+      this.postgres = options.startPostgres(makeFolder(join(this.#dir, 'shared')), (pid) =>
+        this.#postgresPids.add(pid),
+      );
+      this.postgres.catch(() => undefined); // Told where it is awaited.
+    }
+  }
+
+  /** Runs the files and answers a result for each; after an abort only for those that had begun. */
+  async run(files) {
+    const together = files.filter((file) => !file.alone);
+    const queue = [...together];
+    const worker = async () => {
+      for (let file = queue.shift(); file && !this.options.signal.aborted; file = queue.shift())
+        await this.#runOne(file);
+    };
+    await Promise.all(Array.from({ length: MAX_AT_ONCE }, worker));
+    for (const file of files.filter((one) => one.alone)) {
+      if (!this.options.signal.aborted) await this.#runOne(file);
+    }
+    return this.#results;
+  }
+
+  async #runOne(file) {
+    const { root, node, env, signal, devservices, print } = this.options;
+    const dir = makeFolder(join(this.#dir, String(this.#results.length + this.#begun)));
+    this.#begun++;
+    const postgres = file.needsServers ? await this.postgres : undefined;
+    const fileEnv = {
+      ...env,
+      METRICS_TEST_DIR: dir,
+      // Whatever a test or a program that it starts puts into the temporary folder goes with the file's folder.
+      TMPDIR: makeFolder(join(dir, 'tmp')),
+      ...(postgres ? { METRICS_TEST_POSTGRES_URL: postgres.url } : {}),
+    };
+    const result = await runFile(node, file.path, { cwd: root, env: fileEnv, signal });
+    const leftCount = await clearAway(dir, devservices);
+    this.#results.push({ ...result, name: file.name });
+    this.#tell(file.name, result, leftCount, print);
+  }
+
+  #begun = 0;
+
+  #tell(name, { passed, failed, skipped, trouble, output, seconds }, leftCount, print) {
+    const counts = `${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''}`;
+    print(`${failed ? 'FAIL' : 'ok  '} ${name}  ${counts}  (${seconds.toFixed(1)} s)`);
+    if (leftCount > 0) print(`     ${name} left ${leftCount} processes running; they were ended`);
+    if (failed === 0) return;
+    print(output.trimEnd());
+    if (trouble !== undefined) print(`     ${name} ${trouble}`);
+  }
+
+  /** Ends the shared Postgres and removes the run's folder. */
+  async close() {
+    try {
+      const postgres = await this.postgres?.catch(() => undefined);
+      await postgres?.stop();
+    } finally {
+      for (const pid of this.#postgresPids) {
+        if (this.options.devservices.processIdentity(pid) !== undefined)
+          this.options.devservices.sendSignal(pid, 'SIGKILL');
+      }
+      rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+    }
+  }
+}

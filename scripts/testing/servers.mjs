@@ -1,0 +1,36 @@
+// What a run needs before its first test: the servers' programs, found once, and one Postgres that all files share.
+import { join } from 'node:path';
+import { NotReady } from '../bootstrap.mjs';
+
+/** No test may wait for the disk; a test that is about crashes starts a Postgres of its own. */
+const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '200' };
+
+/**
+ * @param {string} root
+ * @param {typeof import('../../dist/src/devservices/index.js')} devservices
+ * @param {(line: string) => void} log
+ */
+export async function findTestPrograms(root, devservices, log) {
+  try {
+    return (await devservices.findPrograms({ root, log })).programs;
+  } catch (error) {
+    if (await devservices.findEngine()) {
+      throw new NotReady(
+        'The tests run nats-server, postgres and redis-server as programs, which are not to be had here; ' +
+          'a Docker engine answers, so "npm run test:containers" runs those of the tests that use containers.',
+      );
+    }
+    throw new NotReady(error.message);
+  }
+}
+
+/** The run's shared Postgres. @returns {Promise<{url: string, stop: () => Promise<void>}>} */
+export function startSharedPostgres(dir, programs, devservices, onLaunch) {
+  return devservices.startPostgres({
+    programs,
+    dataDir: join(dir, 'postgres'),
+    logFile: join(dir, 'postgres.log'),
+    settings: SETTINGS,
+    onLaunch,
+  });
+}
