@@ -4,6 +4,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 30_000;
 /** No query of the service may run longer; a dashboard over the whole retention included. */
 const STATEMENT_TIMEOUT_MS = 60_000;
+/** A process that was stopped within a transaction keeps its locks no longer than this. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000;
 /** A server that is stopped (half open) is noticed by this, although its socket stays up. */
 const QUERY_TIMEOUT_MS = 65_000;
 
@@ -23,6 +25,7 @@ export function openPool(settings: PoolSettings): Pool {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
     options: '-c timezone=UTC',
@@ -69,7 +72,8 @@ export type DatabaseFailure = 'try_again' | 'duplicate' | 'missing_partition' | 
 export function classifyFailure(error: unknown): DatabaseFailure {
   if (!(error instanceof DatabaseError) || error.code === undefined) return 'try_again';
   if (error.code === '23505') return 'duplicate';
-  // "no partition of relation found for row" has the code of a check violation.
-  if (error.code === '23514' && error.message.includes('no partition')) return 'missing_partition';
+  // "no partition of relation found for row" has the code of a check violation, but names no constraint. The message
+  // itself is no help: it is in the server's language.
+  if (error.code === '23514' && error.constraint === undefined) return 'missing_partition';
   return error.code.startsWith('22') || error.code.startsWith('23') ? 'refused_row' : 'try_again';
 }

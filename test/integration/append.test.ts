@@ -38,7 +38,10 @@ test('an append is answered with its sequence, and a repeat is known as one', as
 test('a batch keeps its order and counts its repeats', async () => {
   const requests = ids(5_000).map((id) => ({ id, subject: SUBJECT, payload: Buffer.from(JSON.stringify({ id })) }));
   assert.equal(await log().appender.appendAll(requests), { kind: 'stored', accepted: 5_000, duplicates: 0 });
-  const again = await log().appender.appendAll([...requests.slice(0, 10), { id: 'new', subject: SUBJECT, payload: BODY }]);
+  const again = await log().appender.appendAll([
+    ...requests.slice(0, 10),
+    { id: 'new', subject: SUBJECT, payload: BODY },
+  ]);
   assert.equal(again, { kind: 'stored', accepted: 1, duplicates: 10 });
   for (const sequence of [1, 2_500, 5_000]) {
     const stored = await log().manager.streams.getMessage('METRICS', { seq: sequence });
@@ -56,7 +59,10 @@ test('past the bound in flight an append is refused at once', async () => {
   assert.ok(refused.every((result) => result.kind === 'unavailable' && result.reason === 'too_many_in_flight'));
   const large = await small.append(SUBJECT, Buffer.alloc(1_001, ' '), 'large');
   assert.is(reason(large), 'too_many_in_flight');
-  assert.is(reason(await small.appendAll([{ id: 'l', subject: SUBJECT, payload: Buffer.alloc(1_001) }])), 'too_many_in_flight');
+  assert.is(
+    reason(await small.appendAll([{ id: 'l', subject: SUBJECT, payload: Buffer.alloc(1_001) }])),
+    'too_many_in_flight',
+  );
   assert.is(small.inFlight, 0);
   small.close();
 });
@@ -116,10 +122,14 @@ test('when the server dies everything in flight is answered, and appending goes 
   assert.is(reason(await log().appender.append(SUBJECT, BODY, 'away')), 'disconnected');
   assert.is(reason(await log().appender.appendAll([{ id: 'x', subject: SUBJECT, payload: BODY }])), 'disconnected');
   await nats.start();
-  const result = await waitFor('an append to be stored', async () => {
-    const answer = await log().appender.append(SUBJECT, BODY, 'after');
-    return answer.kind === 'stored' ? answer : undefined;
-  }, 15_000);
+  const result = await waitFor(
+    'an append to be stored',
+    async () => {
+      const answer = await log().appender.append(SUBJECT, BODY, 'after');
+      return answer.kind === 'stored' ? answer : undefined;
+    },
+    15_000,
+  );
   assert.is(result.stream, 'METRICS');
 });
 

@@ -1,5 +1,5 @@
-import type { LogEvent } from '../../src/events/kinds.js';
 import { decodeMessage } from '../../src/events/codec.js';
+import type { LogEvent } from '../../src/events/kinds.js';
 import { routeOf } from '../../src/projections/route.js';
 import { type Row, toRow } from '../../src/projections/rows.js';
 import { codec, message } from './messages.js';
