@@ -1,6 +1,5 @@
 import type { Redis, Result } from 'ioredis';
 import { generationPrefix, MINUTES_KEPT_S } from '../store/summary-schema.js';
-import type { SummaryDelta } from './summary-delta.js';
 
 /**
  * Adds one delta to a generation of the summaries and moves that generation's position, or does nothing where the
@@ -8,8 +7,9 @@ import type { SummaryDelta } from './summary-delta.js';
  * nothing.
  *
  * Redis does not undo what a failing script has written. Everything that can be wrong is therefore looked at before the
- * first write: the position, the delta's JSON, the types of the keys. Numbers are printed by `%.0f`, because Lua's own
- * way turns to exponents at 10^14.
+ * first write: the position, the delta's JSON, the types of the keys. What shows only in writing does not stop it: a
+ * sum past 2^63 stays there, and a count that somebody else turned into text leaves the position `damaged`, so that the
+ * summaries are built anew. Numbers are printed by `%.0f`, because Lua's own way turns to exponents at 10^14.
  *
  * KEYS[1] the generation's meta hash
  * ARGV    prefix, from, to, delta as JSON, seconds that hours and days are kept, seconds that minutes are kept
@@ -21,6 +21,13 @@ if position ~= from then return position end
 local delta = cjson.decode(ARGV[4])
 local kept, minutes_kept = tonumber(ARGV[5]), tonumber(ARGV[6])
 local function whole(n) return string.format('%.0f', n) end
+local damaged = false
+local function add(key, field, count)
+  local reply = redis.pcall('HINCRBY', key, field, whole(count))
+  if type(reply) ~= 'table' or not reply.err then return end
+  if string.find(reply.err, 'overflow') then redis.call('HSET', key, field, '9223372036854775807')
+  else damaged = true end
+end
 
 local sums, expiries = {}, {}
 local function want(key, kind)
@@ -52,7 +59,7 @@ want(prefix .. 'seen', 'hash')
 for set in pairs(delta.users) do want(prefix .. 'u:' .. set, 'zset') end
 
 for _, entry in ipairs(sums) do
-  for field, count in pairs(entry[2]) do redis.call('HINCRBY', entry[1], field, whole(count)) end
+  for field, count in pairs(entry[2]) do add(entry[1], field, count) end
 end
 for key, at in pairs(expiries) do redis.call('EXPIREAT', key, whole(at)) end
 for series, gauge in pairs(delta.gauges) do
@@ -61,7 +68,7 @@ for series, gauge in pairs(delta.gauges) do
   if known then
     local time, sequence = string.match(known, '^(%d+) (%d+) ')
     time, sequence = tonumber(time), tonumber(sequence)
-    later = gauge[1] > time or (gauge[1] == time and gauge[2] > sequence)
+    later = not time or gauge[1] > time or (gauge[1] == time and gauge[2] > sequence)
   end
   if later then
     redis.call('HSET', prefix .. 'gauges', series,
@@ -69,12 +76,13 @@ for series, gauge in pairs(delta.gauges) do
   end
 end
 for service, time in pairs(delta.seen) do
-  local known = tonumber(redis.call('HGET', prefix .. 'seen', service) or '0')
+  local known = tonumber(redis.call('HGET', prefix .. 'seen', service) or '0') or 0
   if time > known then redis.call('HSET', prefix .. 'seen', service, whole(time)) end
 end
 for set, users in pairs(delta.users) do
   for user, time in pairs(users) do redis.call('ZADD', prefix .. 'u:' .. set, 'GT', whole(time), user) end
 end
+if damaged then to = 'damaged' end
 redis.call('HSET', meta, 'sequence', to)
 return to
 `;
@@ -94,7 +102,8 @@ export function defineApplyDelta(redis: Redis): void {
 export interface PlacedDelta {
   readonly from: string;
   readonly to: string;
-  readonly delta: SummaryDelta;
+  /** A `SummaryDelta` as JSON. */
+  readonly delta: string;
 }
 
 /**
@@ -116,7 +125,7 @@ export async function applyDelta(
     prefix,
     from,
     to,
-    JSON.stringify(delta),
+    delta,
     String(keptSeconds),
     String(MINUTES_KEPT_S),
   );

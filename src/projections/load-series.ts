@@ -1,4 +1,4 @@
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { EVENT_TYPES, SERIES_LIMITS, type SeriesKind } from '../store/summary-schema.js';
 import { SeriesRegistry } from './series-registry.js';
 
@@ -6,8 +6,8 @@ import { SeriesRegistry } from './series-registry.js';
 const ALWAYS_ADMITTED = Object.values(EVENT_TYPES).map((key) => ({ kind: 'event_type' as const, key }));
 
 /** Reads which names have a series of their own. */
-export async function loadSeries(pool: Pool): Promise<SeriesRegistry> {
-  const { rows } = await pool.query<{ kind: string; key: string }>('select kind, key from known_series');
+export async function loadSeries(client: Pool | PoolClient): Promise<SeriesRegistry> {
+  const { rows } = await client.query<{ kind: string; key: string }>('select kind, key from known_series');
   const admitted = rows.flatMap(({ kind, key }) => (isSeriesKind(kind) ? [{ kind, key }] : []));
   return new SeriesRegistry([...ALWAYS_ADMITTED, ...admitted]);
 }

@@ -18,7 +18,7 @@ import { checkLog } from './check-log.js';
 import { loadSeries } from './load-series.js';
 import { type FoldContext, type PreparedBatch, prepareBatch } from './prepare-batch.js';
 import { memoizedRoutes } from './route.js';
-import { type BusinessTypes, foldDelta } from './summary-delta.js';
+import { type BusinessTypes, foldDelta, MAX_ROWS_PER_DELTA } from './summary-delta.js';
 import { findRefusedRows, type WriteMode, writeBatch } from './write-batch.js';
 
 export interface ProjectorDependencies {
@@ -48,7 +48,6 @@ export type ProjectorState =
 
 /** Permanent: the durable consumer that operators see. */
 const DURABLE = 'projector';
-const MAX_BATCH_MESSAGES = 5_000;
 const TAKE_TIMEOUT_MS = 1_000;
 const STANDBY_POLL_MS = 500;
 const MIN_RETRY_MS = 50;
@@ -112,6 +111,7 @@ export class Projector {
         }
       } catch (error) {
         failures += 1;
+        this.dependencies.metrics.projectionFailures.inc({ projection: TABLES_PROJECTION, reason: 'reign_ended' });
         this.#retrying(error, failures);
         await this.#pause(Math.min(MIN_RETRY_MS * 2 ** Math.min(failures, 10), MAX_RETRY_MS));
       }
@@ -138,7 +138,7 @@ export class Projector {
       stream: EVENTS_STREAM,
       durable: DURABLE,
       afterSequence: checkpoint.sequence,
-      pullSize: MAX_BATCH_MESSAGES,
+      pullSize: MAX_ROWS_PER_DELTA,
     };
     const feed = await LogFeed.open(connection, watch, manager, options);
     this.#state = { kind: 'running' };
@@ -183,7 +183,7 @@ export class Projector {
 
   /** Waits for messages, but no longer than the commit that goes on meanwhile takes to fail. */
   async #takeOrFail(feed: LogFeed, committed: Promise<Checkpoint>): Promise<FedMessage[]> {
-    const messages = await feed.take(MAX_BATCH_MESSAGES, TAKE_TIMEOUT_MS);
+    const messages = await feed.take(MAX_ROWS_PER_DELTA, TAKE_TIMEOUT_MS);
     if (messages.length === 0) await committed;
     return messages;
   }
@@ -218,7 +218,7 @@ export class Projector {
         const failure = classifyFailure(error);
         metrics.projectionFailures.inc({ projection: TABLES_PROJECTION, reason: failure });
         if (failure === 'duplicate' && mode === 'copy') mode = 'staging';
-        else if (failure === 'refused_row') batch = await this.#withoutRefused(batch, lease);
+        else if (failure === 'refused_row') batch = await this.#withoutRefused(batch, error, lease, context);
         else if (failure === 'missing_partition') await this.#makePartitions(batch);
         else await this.#waitForPostgres(error, attempt);
       }
@@ -237,10 +237,20 @@ export class Projector {
     await this.dependencies.partitions.ensure(new Set(batch.rows.map((row) => dayOf(row.timeMs))));
   }
 
-  /** Parks the rows that Postgres refuses, each with its reason, and keeps the others. */
-  async #withoutRefused(batch: PreparedBatch, lease: Lease): Promise<PreparedBatch> {
+  /**
+   * Parks the rows that Postgres refuses, each with its reason, and keeps the others with a delta of their own. The
+   * series stay as they are: the registry in memory has admitted them.
+   */
+  async #withoutRefused(
+    batch: PreparedBatch,
+    failure: unknown,
+    lease: Lease,
+    context: FoldContext,
+  ): Promise<PreparedBatch> {
     const isRefusal = (error: unknown): boolean => classifyFailure(error) === 'refused_row';
     const refused = await findRefusedRows(this.dependencies.pool, batch.rows, isRefusal);
+    // No row by itself is to blame: the reign ends, and the wait before the next keeps this from spinning.
+    if (refused.length === 0) throw failure;
     const bySequence = new Map(batch.messages.map((message) => [message.sequence, message]));
     const letters = refused.flatMap(({ row, error }) => {
       const message = bySequence.get(row.sequence);
@@ -251,7 +261,7 @@ export class Projector {
     await this.#park(letters, lease);
     const gone = new Set(refused.map(({ row }) => row.sequence));
     const rows = batch.rows.filter((row) => !gone.has(row.sequence));
-    return { ...batch, rows };
+    return { ...batch, rows, delta: foldDelta(rows, context.registry, context.business) };
   }
 
   async #park(letters: PreparedBatch['deadLetters'], lease: Lease): Promise<void> {
@@ -280,7 +290,6 @@ export class Projector {
   #retrying(error: unknown, attempt: number): void {
     const reason = error instanceof FeedBroken ? error.reason : error instanceof Error ? error.message : String(error);
     this.#state = { kind: 'retrying', reason };
-    this.dependencies.metrics.projectionFailures.inc({ projection: TABLES_PROJECTION, reason: 'reign_ended' });
     this.dependencies.logger.warn({ reason, attempt }, 'The projector tries again from its checkpoint');
   }
 

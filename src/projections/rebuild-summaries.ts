@@ -7,7 +7,7 @@ import { CURRENT_KEY, generationPrefix, KEY_PREFIX } from '../store/summary-sche
 import { applyDelta } from './apply-delta.js';
 import { type Fact, featureOf, microseconds } from './facts.js';
 import { loadSeries } from './load-series.js';
-import { type BusinessTypes, foldDelta } from './summary-delta.js';
+import { type BusinessTypes, foldDelta, MAX_ROWS_PER_DELTA } from './summary-delta.js';
 
 export interface RebuildOptions {
   readonly business: BusinessTypes;
@@ -17,7 +17,6 @@ export interface RebuildOptions {
   readonly signal: AbortSignal;
 }
 
-const ROWS_PER_FETCH = 20_000;
 const KEYS_PER_SCAN = 1_000;
 
 type FactAt = { readonly fact: Fact; readonly sequence: number };
@@ -41,11 +40,11 @@ export async function rebuildSummaries(
       const checkpoint = await readCheckpoint(client, TABLES_PROJECTION);
       // Set after the first statement, which takes the snapshot: no statement here has a user who waits.
       await client.query('set local statement_timeout = 0');
-      const registry = await loadSeries(pool);
+      const registry = await loadSeries(client);
       let step = 0;
       await redis.hset(meta, { sequence: `step-${step}`, business: options.businessHash });
       for await (const facts of readFacts(client, options.signal)) {
-        const delta = foldDelta(facts, registry, options.business);
+        const delta = JSON.stringify(foldDelta(facts, registry, options.business));
         const [from, to] = [`step-${step}`, `step-${step + 1}`];
         const reached = await applyDelta(redis, generation, { from, to, delta }, options.keptSeconds);
         if (reached !== to) throw new Error(`The rebuild of the summaries stands at ${reached}, not at ${to}`);
@@ -55,6 +54,8 @@ export async function rebuildSummaries(
     },
     'begin isolation level repeatable read read only',
   );
+  // Whoever has lost the lead meanwhile must not switch to what it made.
+  options.signal.throwIfAborted();
   await redis.hset(meta, 'sequence', position);
   await redis.set(CURRENT_KEY, generation);
   await dropOtherGenerations(redis, generation);
@@ -162,7 +163,7 @@ async function* readTable<R extends { readonly stream_seq: string }>(
   await client.query(`declare facts no scroll cursor for ${select}`);
   for (;;) {
     signal.throwIfAborted();
-    const { rows } = await client.query<R>(`fetch ${ROWS_PER_FETCH} from facts`);
+    const { rows } = await client.query<R>(`fetch ${MAX_ROWS_PER_DELTA} from facts`);
     if (rows.length === 0) break;
     yield rows.map((row) => ({ fact: toFact(row), sequence: Number(row.stream_seq) }));
   }

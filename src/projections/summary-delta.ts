@@ -112,8 +112,9 @@ function addCounters(
   registry: SeriesRegistry,
 ): void {
   const method = METHODS.has(fact.method) ? fact.method : OTHER_METHOD;
-  const own = registry.admit('endpoint', `${service}${PART}${method}${PART}${fact.route}`, sequence);
-  const series = own ?? `${service}${PART}${method}${PART}${OTHER}`;
+  // Methods do not count towards the limit: the HEAD of a known endpoint is not `other` because it came late.
+  const isOwn = registry.admit('endpoint', `${service}${PART}${fact.route}`, sequence) !== undefined;
+  const series = `${service}${PART}${method}${PART}${isOwn ? fact.route : OTHER}`;
   add(delta.http, `${series}${PART}${fact.statusCode}`, 1);
   if (fact.responseTimeUs === null) return;
   add(delta.duration, `${series}${PART}${histogramBucket(fact.responseTimeUs)}`, 1);

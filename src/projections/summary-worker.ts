@@ -2,50 +2,50 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
-import { readPosition } from '../store/summary-position.js';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { Lease } from '../store/lease.js';
+import { readPosition } from '../store/summary-position.js';
 import { generationPrefix, OTHER, USER_SETS, USERS_KEPT_MS } from '../store/summary-schema.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import { applyDelta, defineApplyDelta } from './apply-delta.js';
 import { rebuildSummaries } from './rebuild-summaries.js';
-import type { BusinessTypes, SummaryDelta } from './summary-delta.js';
-
-/** Told after each change of the summaries; `minutes` undefined means that anything may have changed. */
-export type SummaryListener = (change: {
-  readonly generation: string;
-  readonly minutes: readonly number[] | undefined;
-}) => void;
+import type { BusinessTypes } from './summary-delta.js';
 
 export interface SummaryWorkerDependencies {
   readonly pool: Pool;
   readonly redis: Redis;
+  readonly databaseUrl: string;
   readonly business: BusinessTypes;
   readonly retentionDays: number;
   readonly logger: Logger;
   readonly metrics: ServiceMetrics;
-  readonly onChange: SummaryListener;
 }
 
 export type SummaryState =
   | { readonly kind: 'stopped' }
+  | { readonly kind: 'standby' }
   | { readonly kind: 'running'; readonly sequence: number }
   | { readonly kind: 'rebuilding' }
   | { readonly kind: 'retrying'; readonly reason: string };
 
 /** Without a wake-up the outbox is looked at this often; an emptied Redis is noticed in this time, too. */
-const POLL_MS = 500;
+const POLL_MS = 200;
+const STANDBY_POLL_MS = 500;
 const RETRY_MS = 500;
 const DELTAS_PER_READ = 20;
 /** Applied deltas are kept this long: a Redis that lost its last seconds takes them again without a rebuild. */
 const OUTBOX_KEPT_SECONDS = 300;
 const CLEAN_INTERVAL_MS = 30_000;
 const DAY_S = 86_400;
+/** What Redis, or our script, says of a key that holds something else than it should. */
+const FOREIGN_TYPE = /unexpected type|WRONGTYPE/;
 
 interface OutboxRow {
   readonly from_sequence: string;
   readonly to_sequence: string;
-  readonly delta: SummaryDelta;
+  /** JSON; it goes on to Redis as it is. */
+  readonly delta: string;
 }
 
 /**
@@ -53,6 +53,10 @@ interface OutboxRow {
  *
  * The position kept in Redis is the only progress. Where it fits no delta of the outbox, Redis was emptied, or an older
  * copy came back, or Postgres was restored: then the summaries are rebuilt from the tables.
+ *
+ * States: standby (another process has the lease) → running ⇄ rebuilding → retrying (a server is away: the lease is given
+ * back, for a standby may reach it) → running or standby. Two workers at once would do no harm to the counts, since
+ * the script in Redis checks the position, but would delete each other's rebuilds.
  */
 export class SummaryWorker {
   readonly #stopping = new AbortController();
@@ -94,73 +98,83 @@ export class SummaryWorker {
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       try {
-        const more = await this.#step();
-        await this.#clean();
-        if (!more) await this.#waitForWake(POLL_MS);
+        const lease = await Lease.tryAcquire(this.dependencies.databaseUrl, 'summaries');
+        if (lease === undefined) {
+          this.#state = { kind: 'standby' };
+          await this.#pause(STANDBY_POLL_MS);
+          continue;
+        }
+        try {
+          await this.#lead(lease);
+        } finally {
+          await lease.release();
+        }
       } catch (error) {
         if (this.#stopping.signal.aborted) return;
         const reason = error instanceof Error ? error.message : String(error);
         if (this.#state.kind !== 'retrying') this.dependencies.logger.warn({ reason }, 'The summaries wait');
         this.#state = { kind: 'retrying', reason };
-        await sleep(RETRY_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+        await this.#pause(RETRY_MS);
       }
+    }
+  }
+
+  /** Works for as long as this process has the lease. */
+  async #lead(lease: Lease): Promise<void> {
+    const signal = AbortSignal.any([this.#stopping.signal, lease.signal]);
+    while (!signal.aborted) {
+      this.#signalled = false;
+      const more = await this.#stepOrHeal(signal);
+      await this.#clean();
+      if (!more) await this.#waitForWake(POLL_MS);
+    }
+    if (!this.#stopping.signal.aborted) throw new Error('The lease was lost');
+  }
+
+  /** A key of another type than ours was written by somebody else: all is built anew. */
+  async #stepOrHeal(signal: AbortSignal): Promise<boolean> {
+    try {
+      return await this.#step(signal);
+    } catch (error) {
+      if (!(error instanceof Error && FOREIGN_TYPE.test(error.message))) throw error;
+      return await this.#rebuild('foreign_key_type', signal);
     }
   }
 
   /** @returns whether there may be more to do at once */
-  async #step(): Promise<boolean> {
-    this.#signalled = false;
+  async #step(signal: AbortSignal): Promise<boolean> {
     const { redis, pool } = this.dependencies;
     const found = await readPosition(redis);
-    if (found === undefined) return await this.#rebuild('redis_emptied');
-    if (found.business !== this.#businessHash) return await this.#rebuild('business_mapping_changed');
-    if (!/^\d+$/.test(found.position)) return await this.#rebuild('position_unreadable');
+    if (found === undefined) return await this.#rebuild('redis_emptied', signal);
+    if (found.business !== this.#businessHash) return await this.#rebuild('business_mapping_changed', signal);
+    if (!/^\d+$/.test(found.position)) return await this.#rebuild('position_unreadable', signal);
     const { rows } = await pool.query<OutboxRow>(
-      `select from_sequence, to_sequence, delta from summary_outbox
+      `select from_sequence, to_sequence, delta::text as delta from summary_outbox
        where from_sequence >= $1 order by from_sequence limit $2`,
       [found.position, DELTAS_PER_READ],
     );
-    if (rows[0] === undefined) return await this.#checkCaughtUp(found.position);
-    if (rows[0].from_sequence !== found.position) return await this.#rebuild('outbox_gap');
+    if (rows[0] === undefined) return await this.#checkCaughtUp(found.position, signal);
+    if (rows[0].from_sequence !== found.position) return await this.#rebuild('outbox_gap', signal);
     return await this.#apply(found.generation, rows);
   }
 
   async #apply(generation: string, rows: readonly OutboxRow[]): Promise<boolean> {
-    const { redis, onChange } = this.dependencies;
-    const minutes = new Set<number>();
-    let applied: string | undefined;
     for (const { from_sequence: from, to_sequence: to, delta } of rows) {
-      const reached = await this.#applyOne(generation, { from, to, delta });
-      if (reached !== to) break;
-      applied = to;
-      for (const minute of Object.keys(delta.minutes)) minutes.add(Number(minute));
-      for (const minute of Object.keys(delta.services)) minutes.add(Number(minute));
+      const placed = { from, to, delta };
+      const reached = await applyDelta(this.dependencies.redis, generation, placed, this.#keptSeconds);
+      if (reached !== to) return true;
+      this.#atSequence(Number(to));
     }
-    if (applied === undefined) return true;
-    this.#state = { kind: 'running', sequence: Number(applied) };
-    this.dependencies.metrics.projectionPosition.set({ projection: 'summaries' }, Number(applied));
-    onChange({ generation, minutes: [...minutes] });
-    return rows.length === DELTAS_PER_READ || redis.status !== 'ready';
+    return rows.length === DELTAS_PER_READ;
   }
 
-  /** A script that fails by itself found a key of a wrong type: somebody else wrote there, so all is built anew. */
-  async #applyOne(
-    generation: string,
-    placed: { from: string; to: string; delta: SummaryDelta },
-  ): Promise<string | null> {
-    try {
-      return await applyDelta(this.dependencies.redis, generation, placed, this.#keptSeconds);
-    } catch (error) {
-      if (error instanceof Error && error.message.includes('unexpected type')) {
-        await this.#rebuild('foreign_key_type');
-        return null;
-      }
-      throw error;
-    }
+  #atSequence(sequence: number): void {
+    this.#state = { kind: 'running', sequence };
+    this.dependencies.metrics.projectionPosition.set({ projection: 'summaries' }, sequence);
   }
 
   /** No delta follows the position: either it is the checkpoint, or one of the two was rolled back. */
-  async #checkCaughtUp(position: string): Promise<boolean> {
+  async #checkCaughtUp(position: string, signal: AbortSignal): Promise<boolean> {
     const checkpoint = await readCheckpoint(this.dependencies.pool, TABLES_PROJECTION);
     const sequence = checkpoint?.sequence ?? 0;
     if (sequence !== Number(position)) {
@@ -169,14 +183,14 @@ export class SummaryWorker {
         position,
       ]);
       if (rows.length > 0) return true;
-      return await this.#rebuild('outbox_gap');
+      return await this.#rebuild('outbox_gap', signal);
     }
-    this.#state = { kind: 'running', sequence };
+    this.#atSequence(sequence);
     return false;
   }
 
-  async #rebuild(reason: string): Promise<boolean> {
-    const { pool, redis, business, logger, metrics, onChange } = this.dependencies;
+  async #rebuild(reason: string, signal: AbortSignal): Promise<boolean> {
+    const { pool, redis, business, logger, metrics } = this.dependencies;
     this.#state = { kind: 'rebuilding' };
     logger.warn({ reason }, 'Rebuilding the summaries from Postgres');
     metrics.summaryRebuilds.inc({ reason });
@@ -184,11 +198,10 @@ export class SummaryWorker {
       business,
       businessHash: this.#businessHash,
       keptSeconds: this.#keptSeconds,
-      signal: this.#stopping.signal,
+      signal,
     });
-    this.#state = { kind: 'running', sequence: Number(position) };
+    this.#atSequence(Number(position));
     logger.info({ generation, sequence: Number(position) }, 'The summaries are rebuilt');
-    onChange({ generation, minutes: undefined });
     return true;
   }
 
@@ -207,6 +220,11 @@ export class SummaryWorker {
     const prefix = `${generationPrefix(found.generation)}u:`;
     for (const set of await userSets(pool))
       await redis.zremrangebyscore(`${prefix}${set}`, '-inf', nowMs - USERS_KEPT_MS);
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    // Aborting ends the wait early; the loop looks at the signal itself.
+    await sleep(milliseconds, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 
   #waitForWake(maxWaitMs: number): Promise<void> {

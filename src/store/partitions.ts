@@ -67,7 +67,9 @@ export class Partitions {
       const { rows } = await client.query('select 1 from pg_inherits where inhrelid = to_regclass($1)', [name]);
       if (rows.length > 0) return;
       await client.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
-      await client.query(`create table if not exists ${name} (like ${table} including defaults including storage)`);
+      await client.query(
+        `create table if not exists ${name} (like ${table} including defaults including constraints including storage)`,
+      );
       await client.query(`create unique index if not exists ${name}_event_id on ${name} (event_id)`);
       await client.query(
         `alter table ${table} attach partition ${name}

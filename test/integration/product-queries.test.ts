@@ -5,7 +5,6 @@ import { openStore, type TestStore } from '../support/database.js';
 
 const context: { store?: TestStore } = {};
 const test = suite("the product's queries");
-const DAY_MS = 86_400_000;
 const NOW_MS = Date.now();
 
 /** Word for word from the product's description. */
@@ -32,11 +31,14 @@ test.before(async () => {
     select 'service_' || n % 6, case when n % 5 = 0 then 'response_time' else 'metric_' || n % 4 end,
            n % 100, now() - (n % 172800) * interval '1 second', 's' || n, n
     from generate_series(1, 300000) n`);
-  await pool.query('analyze');
+  await pool.query('vacuum analyze');
 });
 test.after(async () => {
   await context.store?.close();
 });
+
+/** A partition that is still empty may be read as a whole. */
+const ROWS_BY_SEQ_SCAN = /Seq Scan on .*actual time=\S+ rows=[1-9]/;
 
 async function explain(sql: string): Promise<string> {
   const { rows } = await (context.store?.pool.query<{ 'QUERY PLAN': string }>(`explain (analyze) ${sql}`) ?? {
@@ -49,19 +51,17 @@ test('active users by day: an index serves each partition, and days out of range
   const rows = (await context.store?.pool.query(ACTIVE_USERS))?.rows ?? [];
   assert.ok(rows.length === 30 || rows.length === 31, `${rows.length} days`);
   const plan = await explain(ACTIVE_USERS);
-  assert.match(plan, /Index (Only )?Scan using user_events_p\d+_event_type_created_at_user_id_idx/);
-  assert.not.match(plan, /Seq Scan/);
+  assert.match(plan, /Index Only Scan using user_events_p\d+_event_type_created_at_user_id_idx/);
+  assert.match(plan, /Subplans Removed: [1-9]/);
+  assert.not.match(plan, ROWS_BY_SEQ_SCAN);
 });
 
 test('average response time by service: an index serves it', async () => {
   const rows = (await context.store?.pool.query(RESPONSE_TIMES))?.rows ?? [];
   assert.is(rows.length, 6);
   const plan = await explain(RESPONSE_TIMES);
-  assert.match(
-    plan,
-    /Index (Only )?Scan using system_metrics_p\d+_metric_name_timestamp_service_name_value_idx|Bitmap Index Scan on system_metrics_p/,
-  );
-  assert.not.match(plan, /Seq Scan/);
+  assert.match(plan, /Index Only Scan using system_metrics_p\d+_metric_name_timestamp_\w*idx/);
+  assert.not.match(plan, ROWS_BY_SEQ_SCAN);
 });
 
 test.run();
