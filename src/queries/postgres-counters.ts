@@ -46,7 +46,7 @@ async function readHttp(client: PoolClient): Promise<readonly HttpRow[]> {
        sum(requests) as requests, sum(response_time_ms) as response_time_ms
      from labelled
      left join known_series as known
-       on known.kind = 'endpoint' and known.key = service || e'\\t' || method || e'\\t' || route
+       on known.kind = 'endpoint' and known.key = service || e'\\t' || route
      group by 1, 2, 3, 4, 5`,
     [OTHER, [...METHODS], OTHER_METHOD, HISTOGRAM_STARTS_US],
   );

@@ -82,7 +82,7 @@ export class Recount {
         const upper = event.body.method.toUpperCase();
         const method = METHODS.includes(upper) ? upper : 'OTHER';
         const route = routeOf(event.body.endpoint);
-        const path = endpoint.has(JSON.stringify([label, method, route])) ? route : 'other';
+        const path = endpoint.has(JSON.stringify([label, route])) ? route : 'other';
         const took = event.body.response_time_ms;
         const us = took === undefined ? null : Math.round(took * 1000);
         this.apis.push({ event, timeMs, label, us, series: [label, method, path], route });

@@ -1,0 +1,79 @@
+import { connect, type JetStreamClient, type NatsConnection } from 'nats';
+import type { Pool } from 'pg';
+import * as assert from 'uvu/assert';
+import type { OperationalStatus } from '../../src/queries/get-status.js';
+import type { Summary } from '../../src/queries/summary.js';
+import { testPool } from '../support/database.js';
+import { waitFor } from '../support/servers.js';
+import { startTestServers, type TestClient, type TestServers } from '../support/service.js';
+import { ServiceProcess } from '../support/service-process.js';
+import { type AuditReport, Ledger } from './ledger.js';
+import { assertEqualsRecount, recountSummary } from './summary-recount.js';
+
+const CATCH_UP_TIMEOUT_MS = 120_000;
+
+/** Everything that a test of faults needs: servers, the service as a process, a publisher's connection, the book. */
+export interface Stage {
+  readonly servers: TestServers;
+  readonly service: ServiceProcess;
+  readonly client: TestClient;
+  readonly connection: NatsConnection;
+  readonly jetstream: JetStreamClient;
+  readonly pool: Pool;
+  readonly ledger: Ledger;
+  close(): Promise<void>;
+}
+
+export async function openStage(): Promise<Stage> {
+  const servers = await startTestServers();
+  const service = await ServiceProcess.create(servers.env);
+  await service.start();
+  const connection = await connect({ servers: servers.nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
+  const pool = testPool(servers.database.url);
+  return {
+    servers,
+    service,
+    client: await service.client(),
+    connection,
+    jetstream: connection.jetstream(),
+    pool,
+    ledger: new Ledger(),
+    close: async () => {
+      await service.end('SIGTERM');
+      await connection.close();
+      await pool.end();
+      await servers.stop();
+    },
+  };
+}
+
+/** Waits until tables and summaries contain the whole log. */
+export async function caughtUp({ client, connection }: Stage): Promise<void> {
+  const manager = await connection.jetstreamManager();
+  await waitFor(
+    'tables and summaries to contain the log',
+    async () => {
+      const { state } = await manager.streams.info('METRICS');
+      const answer = await client.get('/health/detailed');
+      const { projections } = answer.json() as OperationalStatus;
+      return projections.every(({ sequence }) => sequence === state.last_seq) ? true : undefined;
+    },
+    CATCH_UP_TIMEOUT_MS,
+  );
+}
+
+/** The invariant: every acknowledged id once, nothing twice, nothing that was not sent, and a summary that is right. */
+export async function assertInvariant(stage: Stage): Promise<AuditReport> {
+  await caughtUp(stage);
+  const report = await stage.ledger.audit(stage.pool);
+  assert.equal(
+    { missing: report.missing.slice(0, 10), doubled: report.doubled.slice(0, 10), foreign: report.foreign.slice(0, 10) },
+    { missing: [], doubled: [], foreign: [] },
+  );
+  const answer = await stage.client.get('/metrics/summary?window=24h');
+  assert.is(answer.status, 200, answer.text);
+  const summary = answer.json() as Summary;
+  assert.is(summary.source, 'redis');
+  assertEqualsRecount(summary, await recountSummary(stage.pool));
+  return report;
+}

@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Environment } from '../../src/config.js';
+import { freePort } from '../../src/devservices/index.js';
+import { waitFor } from './servers.js';
+import { TestClient } from './service.js';
+
+const MAIN = join(import.meta.dirname, '../../src/main.js');
+const READY_TIMEOUT_MS = 30_000;
+
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** The service as a process of its own, which can be killed and started again on the same port. */
+export class ServiceProcess {
+  #child: ChildProcess | undefined;
+
+  private constructor(
+    readonly port: number,
+    private readonly env: Environment,
+  ) {}
+
+  static async create(env: Environment): Promise<ServiceProcess> {
+    return new ServiceProcess(await freePort(), env);
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  client(): Promise<TestClient> {
+    return TestClient.of(this.port);
+  }
+
+  /** Starts the process without waiting for it to answer. */
+  spawn(): void {
+    // Not in the project's folder: a .env there is the developer's own.
+    const child = spawn(process.execPath, ['--enable-source-maps', MAIN, 'serve'], {
+      cwd: tmpdir(),
+      env: { PATH: process.env.PATH, ...this.env, PORT: String(this.port) },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const logFile = process.env.METRICS_TEST_SERVICE_LOG;
+    if (logFile === undefined) child.stdout?.resume();
+    else child.stdout?.pipe(createWriteStream(logFile, { flags: 'a' }));
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+    this.#child = child;
+  }
+
+  async start(): Promise<void> {
+    this.spawn();
+    await this.ready();
+  }
+
+  /** Waits until the process answers. @throws where it ends before */
+  async ready(): Promise<void> {
+    await waitFor('the service', () => this.#answers(), READY_TIMEOUT_MS);
+  }
+
+  async #answers(): Promise<true | undefined> {
+    if (this.#child?.exitCode !== null || this.#child.signalCode !== null)
+      throw new Error('The service ended at start');
+    try {
+      return (await fetch(`http://127.0.0.1:${this.port}/health`)).ok ? true : undefined;
+    } catch {
+      return undefined; // Nobody listens yet.
+    }
+  }
+
+  /** Ends the process and answers how it ended: its exit code, or the signal. */
+  async end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const ended = new Promise<number | NodeJS.Signals | null>((resolve) => {
+      child.once('exit', (code, by) => resolve(code ?? by));
+    });
+    child.kill(signal);
+    return await ended;
+  }
+}
