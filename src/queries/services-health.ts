@@ -98,7 +98,7 @@ function verdict(
 ): Pick<ServiceHealth, 'status' | 'reasons'> {
   const { intervalSeconds } = thresholds;
   const silence = `silent for ${Math.floor(silentSeconds)} s`;
-  if (silentSeconds > SILENT_INTERVALS * intervalSeconds) return { status: 'down', reasons: [silence] };
+  if (silentSeconds >= SILENT_INTERVALS * intervalSeconds) return { status: 'down', reasons: [silence] };
   const reasons: string[] = [];
   if (errorRate !== null && errorRate > thresholds.errorRate) {
     reasons.push(`error rate ${errorRate.toFixed(4)} is above ${thresholds.errorRate}`);

@@ -1,0 +1,169 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { ServiceCounts, WindowCounts } from '../../../src/queries/aggregates.js';
+import { gapFree, intervalStarts } from '../../../src/queries/dashboard.js';
+import { healthBounds, shapeServicesHealth } from '../../../src/queries/services-health.js';
+import { shapeSummary } from '../../../src/queries/summary.js';
+import { latencyBucket } from '../../../src/store/latency-buckets.js';
+
+const NOW = Date.parse('2026-11-24T12:34:56.000Z');
+const LIMITS = { errorRate: 0.05, responseTimeMs: 2_000, intervalSeconds: 300 };
+const BOUNDS = healthBounds(LIMITS, NOW);
+
+const NO_REQUESTS = {
+  requests: 0,
+  errors: 0,
+  timedRequests: 0,
+  responseTimeUs: 0,
+  requestBytes: 0,
+  responseBytes: 0,
+  latency: new Map<number, number>(),
+};
+const NO_COUNTS: WindowCounts = {
+  ...NO_REQUESTS,
+  statusCodes: new Map(),
+  registrations: 0,
+  logins: 0,
+  appointmentsCreated: 0,
+  notificationsSent: 0,
+  deviceRegistrations: 0,
+  patientEvents: 0,
+  loginUsers: 0,
+  patientUsers: 0,
+  features: [],
+};
+
+function service(given: Partial<ServiceCounts>): ServiceCounts {
+  return { serviceName: 'web', lastSeenMs: NOW, gauges: new Map(), ...NO_REQUESTS, ...given };
+}
+
+function summaryOf(counts: WindowCounts) {
+  return shapeSummary({
+    counts,
+    activeUsers: { daily: 1, weekly: 2, monthly: 3 },
+    services: shapeServicesHealth([], BOUNDS, LIMITS, NOW),
+    bounds: { seconds: 86_400, fromS: 0 },
+    averageSessionSeconds: null,
+    firing: [],
+    source: 'redis',
+    degraded: false,
+    nowMs: NOW,
+  });
+}
+
+const test = suite('shapes of answers');
+
+test('a summary of nothing has every field, null where nothing is known', () => {
+  assert.equal(summaryOf(NO_COUNTS), {
+    generated_at: '2026-11-24T12:34:56.000Z',
+    window_seconds: 86_400,
+    source: 'redis',
+    degraded: false,
+    users: {
+      active: { daily: 1, weekly: 2, monthly: 3 },
+      registrations: 0,
+      logins: 0,
+      logins_per_active_user: null,
+      features: [],
+      avg_session_seconds: null,
+    },
+    api: {
+      requests: 0,
+      errors: 0,
+      error_rate: null,
+      request_rate: 0,
+      avg_response_time_ms: null,
+      p50_response_time_ms: null,
+      p95_response_time_ms: null,
+      p99_response_time_ms: null,
+      request_bytes: 0,
+      response_bytes: 0,
+      status_codes: {},
+    },
+    system: { services: 0, healthy: 0, degraded: 0, down: 0 },
+    business: {
+      appointments_created: 0,
+      notifications_sent: 0,
+      device_registrations: 0,
+      patient_engagement: 0,
+      patient_events_per_user: null,
+    },
+    alerts: { firing: [] },
+  });
+});
+
+test('rates and means of a summary are quotients of its counts', () => {
+  const { users, api, business } = summaryOf({
+    ...NO_COUNTS,
+    requests: 8,
+    errors: 2,
+    timedRequests: 4,
+    responseTimeUs: 10_000,
+    latency: new Map([[latencyBucket(2_500), 4]]),
+    statusCodes: new Map([
+      [503, 2],
+      [200, 6],
+    ]),
+    logins: 9,
+    loginUsers: 3,
+    patientEvents: 5,
+    patientUsers: 2,
+  });
+  assert.is(users.logins_per_active_user, 3);
+  assert.is(business.patient_events_per_user, 2.5);
+  assert.equal([api.error_rate, api.request_rate, api.avg_response_time_ms], [0.25, 8 / 86_400, 2.5]);
+  assert.ok(Math.abs((api.p95_response_time_ms ?? 0) - 2.5) <= 2.5 * 0.02);
+  assert.is(JSON.stringify(api.status_codes), '{"200":6,"503":2}');
+});
+
+const SECOND = 1_000;
+for (const [what, given, status, reasons] of [
+  ['answers well', { requests: 100, errors: 5 }, 'healthy', []],
+  ['has more errors than allowed', { requests: 100, errors: 6 }, 'degraded', ['error rate 0.0600 is above 0.05']],
+  [
+    'answers too slowly',
+    { requests: 1, timedRequests: 1, responseTimeUs: 2_000_100 },
+    'degraded',
+    ['average response time 2000.1 ms is above 2000 ms'],
+  ],
+  ['answers just in time', { requests: 1, timedRequests: 1, responseTimeUs: 2_000_000 }, 'healthy', []],
+  ['is silent for one interval', { lastSeenMs: NOW - 300 * SECOND }, 'healthy', []],
+  ['is silent for longer', { lastSeenMs: NOW - 301 * SECOND }, 'unknown', ['silent for 301 s']],
+  ['is silent for less than three intervals', { lastSeenMs: NOW - 899 * SECOND }, 'unknown', ['silent for 899 s']],
+  ['is silent for three intervals', { lastSeenMs: NOW - 900 * SECOND }, 'down', ['silent for 900 s']],
+  ['has a clock that is ahead', { lastSeenMs: NOW + 300 * SECOND }, 'healthy', []],
+] as const) {
+  test(`a service that ${what} is ${status}`, () => {
+    const [judged] = shapeServicesHealth([service(given)], BOUNDS, LIMITS, NOW).services;
+    assert.equal([judged?.status, judged?.reasons], [status, reasons]);
+  });
+}
+
+test('the platform is as well as its worst service', () => {
+  const healthy = service({});
+  const down = service({ lastSeenMs: 0 });
+  const status = (services: ServiceCounts[]): string => shapeServicesHealth(services, BOUNDS, LIMITS, NOW).status;
+  assert.equal([status([]), status([healthy]), status([healthy, down])], ['unknown', 'healthy', 'down']);
+});
+
+test('measurements stand in the health of a service, null where it takes none', () => {
+  const gauges = new Map([
+    ['cpu_usage', 12.5],
+    ['db_pool_max', 10],
+  ]);
+  const [judged] = shapeServicesHealth([service({ gauges })], BOUNDS, LIMITS, NOW).services;
+  assert.equal([judged?.cpu_usage, judged?.memory_usage], [12.5, null]);
+  assert.equal(judged?.db_pool, { active: null, idle: null, max: 10 });
+});
+
+test('a series has a point for every interval, the shorter last one included', () => {
+  const starts = intervalStarts({ fromMs: NOW, toMs: NOW + 150_000, intervalSeconds: 60 });
+  assert.equal(gapFree(starts, new Map([[1, 5]]), 0), [
+    { t: '2026-11-24T12:34:56.000Z', value: 0 },
+    { t: '2026-11-24T12:35:56.000Z', value: 5 },
+    { t: '2026-11-24T12:36:56.000Z', value: 0 },
+  ]);
+  assert.is(gapFree(starts, new Map(), null)[0]?.value, null);
+});
+
+test.run();
