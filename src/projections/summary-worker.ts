@@ -147,7 +147,7 @@ export class SummaryWorker {
     const found = await readPosition(redis);
     if (found === undefined) return await this.#rebuild('redis_emptied', signal);
     if (found.business !== this.#businessHash) return await this.#rebuild('business_mapping_changed', signal);
-    if (!/^\d+$/.test(found.position)) return await this.#rebuild('position_unreadable', signal);
+    if (!/^\d{1,18}$/.test(found.position)) return await this.#rebuild('position_unreadable', signal);
     const { rows } = await pool.query<OutboxRow>(
       `select from_sequence, to_sequence, delta::text as delta from summary_outbox
        where from_sequence >= $1 order by from_sequence limit $2`,
