@@ -16,6 +16,7 @@ import { EventsController } from './http/events-controller.js';
 import { HealthController } from './http/health-controller.js';
 import { HttpContext } from './http/http-context.js';
 import { MetricsController } from './http/metrics-controller.js';
+import { PageController } from './http/page-controller.js';
 import { PrometheusController } from './http/prometheus-controller.js';
 import { createHttpServer } from './http/server.js';
 import { Lifecycle } from './lifecycle.js';
@@ -246,7 +247,11 @@ function composeModule(config: Config, parts: HttpParts): DynamicModule {
   return {
     module: AppModule,
     imports: [CqrsModule.forRoot()],
-    controllers: [HealthController, PrometheusController, ...(isApi ? [EventsController, MetricsController] : [])],
+    controllers: [
+      HealthController,
+      PrometheusController,
+      ...(isApi ? [EventsController, MetricsController, PageController] : []),
+    ],
     providers: [
       { provide: HttpContext, useValue: context },
       ...[...commandHandlers(parts), ...queryHandlers(config, parts)].map(provideInstance),

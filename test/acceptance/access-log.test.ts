@@ -20,7 +20,11 @@ let service: TestService;
 let pool: Pool;
 
 /** How many items there are of each key, in a plain pass. */
-function countBy<T>(items: readonly T[], key: (item: T) => string, weight: (item: T) => number = () => 1): Record<string, number> {
+function countBy<T>(
+  items: readonly T[],
+  key: (item: T) => string,
+  weight: (item: T) => number = () => 1,
+): Record<string, number> {
   const counts = new Map<string, number>();
   for (const item of items) counts.set(key(item), (counts.get(key(item)) ?? 0) + weight(item));
   return Object.fromEntries(counts);
@@ -28,7 +32,9 @@ function countBy<T>(items: readonly T[], key: (item: T) => string, weight: (item
 
 /** The ten largest counts with their keys; the log has no tie at the tenth place. */
 function topTen(counts: Record<string, number>): [string, number][] {
-  return Object.entries(counts).sort(([, a], [, b]) => b - a).slice(0, 10);
+  return Object.entries(counts)
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, 10);
 }
 
 function sumOfBytes(): number {
@@ -51,10 +57,14 @@ test.before(async () => {
     await Promise.all(publishes);
   }
   await connection.close();
-  await waitFor('all lines in tables and summaries', async () => {
-    const { projections } = (await service.client.get('/health/detailed')).json() as OperationalStatus;
-    return projections.every(({ sequence }) => sequence === requests.length) ? true : undefined;
-  }, CATCH_UP_TIMEOUT_MS);
+  await waitFor(
+    'all lines in tables and summaries',
+    async () => {
+      const { projections } = (await service.client.get('/health/detailed')).json() as OperationalStatus;
+      return projections.every(({ sequence }) => sequence === requests.length) ? true : undefined;
+    },
+    CATCH_UP_TIMEOUT_MS,
+  );
 });
 
 test.after(async () => {
@@ -69,7 +79,9 @@ async function groups(sql: string): Promise<Record<string, number>> {
 
 test('every line is a row of api_metrics, once', async () => {
   assert.is(requests.length, 10_000);
-  const { rows } = await pool.query('select count(*)::int as rows, count(distinct event_id)::int as ids from api_metrics');
+  const { rows } = await pool.query(
+    'select count(*)::int as rows, count(distinct event_id)::int as ids from api_metrics',
+  );
   assert.equal(rows[0], { rows: 10_000, ids: 10_000 });
 });
 
@@ -77,10 +89,18 @@ test('bytes, statuses, methods and the ten endpoints asked for most are those of
   const bytes = await groups(`select 'sum' as key, sum(response_bytes) as count from api_metrics`);
   assert.is(bytes.sum, sumOfBytes());
   const statuses = await groups('select status_code as key, count(*) from api_metrics group by 1');
-  assert.equal(statuses, countBy(requests, ({ status }) => String(status)));
+  assert.equal(
+    statuses,
+    countBy(requests, ({ status }) => String(status)),
+  );
   const methods = await groups('select method as key, count(*) from api_metrics group by 1');
-  assert.equal(methods, countBy(requests, ({ method }) => method));
-  const endpoints = await groups('select endpoint as key, count(*) from api_metrics group by 1 order by 2 desc limit 10');
+  assert.equal(
+    methods,
+    countBy(requests, ({ method }) => method),
+  );
+  const endpoints = await groups(
+    'select endpoint as key, count(*) from api_metrics group by 1 order by 2 desc limit 10',
+  );
   assert.equal(endpoints, Object.fromEntries(topTen(countBy(requests, ({ target }) => target))));
 });
 
@@ -90,7 +110,10 @@ test('the summary of seven days says the same', async () => {
   assert.is(source, 'redis');
   assert.is(api.requests, 10_000);
   assert.is(api.response_bytes, sumOfBytes());
-  assert.equal(api.status_codes, countBy(requests, ({ status }) => String(status)));
+  assert.equal(
+    api.status_codes,
+    countBy(requests, ({ status }) => String(status)),
+  );
   assert.is(api.errors, requests.filter(({ status }) => status >= 500).length);
 });
 
@@ -107,9 +130,20 @@ function samples(text: string, metric: string): { labels: Record<string, string>
 test('the scrape says the same', async () => {
   const { text } = await service.client.get('/metrics/prometheus');
   const found = samples(text, 'http_requests_total');
-  const by = (label: string) => countBy(found, ({ labels }) => labels[label] ?? '', ({ value }) => value);
-  assert.equal(by('status'), countBy(requests, ({ status }) => String(status)));
-  assert.equal(by('method'), countBy(requests, ({ method }) => method));
+  const by = (label: string) =>
+    countBy(
+      found,
+      ({ labels }) => labels[label] ?? '',
+      ({ value }) => value,
+    );
+  assert.equal(
+    by('status'),
+    countBy(requests, ({ status }) => String(status)),
+  );
+  assert.equal(
+    by('method'),
+    countBy(requests, ({ method }) => method),
+  );
   // An endpoint's label has no query, and numbers in it are ids.
   const route = ({ target }: LoggedRequest) => target.replace(/[?#].*$/, '').replace(/(?<=\/)\d+(?=\/|$)/g, ':id');
   const labelled = by('endpoint');

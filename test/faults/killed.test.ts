@@ -14,7 +14,11 @@ const EVENTS_PER_CHUNK = 50;
 const MAX_LIFE_MS = 2_500;
 
 /** Sends all events, half over NATS and half over HTTP, as fast as `gate` lets chunks through. */
-async function sendAll(stage: Stage, events: readonly SentEvent[], gate: (chunk: number) => Promise<void>): Promise<void> {
+async function sendAll(
+  stage: Stage,
+  events: readonly SentEvent[],
+  gate: (chunk: number) => Promise<void>,
+): Promise<void> {
   for (let chunk = 0; chunk * EVENTS_PER_CHUNK < events.length; chunk += 2) {
     await gate(chunk);
     const half = (index: number) => events.slice(index * EVENTS_PER_CHUNK, (index + 1) * EVENTS_PER_CHUNK);

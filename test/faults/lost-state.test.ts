@@ -61,7 +61,12 @@ test('the durable consumer is deleted ten times', async () => {
   for (let round = 0; round < ROUNDS; round += 1) {
     await roundWith(async () => {
       // It may be away at this moment, because the last deletion is being made good.
-      await waitFor('the consumer', () => manager.consumers.info('METRICS', 'projector').then(() => true as const, () => undefined));
+      await waitFor('the consumer', () =>
+        manager.consumers.info('METRICS', 'projector').then(
+          () => true as const,
+          () => undefined,
+        ),
+      );
       if (await manager.consumers.delete('METRICS', 'projector')) deleted += 1;
     });
   }

@@ -67,7 +67,11 @@ export async function assertInvariant(stage: Stage): Promise<AuditReport> {
   await caughtUp(stage);
   const report = await stage.ledger.audit(stage.pool);
   assert.equal(
-    { missing: report.missing.slice(0, 10), doubled: report.doubled.slice(0, 10), foreign: report.foreign.slice(0, 10) },
+    {
+      missing: report.missing.slice(0, 10),
+      doubled: report.doubled.slice(0, 10),
+      foreign: report.foreign.slice(0, 10),
+    },
     { missing: [], doubled: [], foreign: [] },
   );
   const answer = await stage.client.get('/metrics/summary?window=24h');

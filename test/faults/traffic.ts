@@ -35,7 +35,13 @@ export function makeEvent(random: SeededRandom, id: string, nowMs: number): Sent
   if (dice < 0.5) return apiEvent(random, id, service, common);
   if (dice < 0.8) return userEvent(random, id, common);
   const metric = random.pick(['cpu_usage', 'memory_usage', 'response_time']);
-  const body = { ...common, kind: 'system', service_name: service, metric_name: metric, value: random.integer(0, 1e9) / 1e3 };
+  const body = {
+    ...common,
+    kind: 'system',
+    service_name: service,
+    metric_name: metric,
+    value: random.integer(0, 1e9) / 1e3,
+  };
   return { id, table: 'system_metrics', subject: `metrics.events.system.${service}`, body };
 }
 
@@ -72,7 +78,11 @@ const MAX_ATTEMPTS = 1_200;
 const REQUEST_TIMEOUT_MS = 10_000;
 
 /** Publishes straight to NATS, each event until its PubAck has come. */
-export async function publishToNats(jetstream: JetStreamClient, ledger: Ledger, events: readonly SentEvent[]): Promise<void> {
+export async function publishToNats(
+  jetstream: JetStreamClient,
+  ledger: Ledger,
+  events: readonly SentEvent[],
+): Promise<void> {
   await Promise.all(
     events.map(async ({ id, table, subject, body }) => {
       ledger.enter(id, table);

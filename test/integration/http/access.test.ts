@@ -92,6 +92,21 @@ test('health is public, and tells no address and no secret', async () => {
   assert.not.match(ready.text, /127\.0\.0\.1|localhost|postgres:|password/);
 });
 
+test('the page is public, loads nothing from elsewhere, and stands in no frame', async () => {
+  const page = await service.client.send('GET', '/', undefined, { authorization: '' });
+  assert.is(page.status, 200);
+  assert.is(page.headers.get('content-type'), 'text/html; charset=utf-8');
+  const policy = page.headers.get('content-security-policy') ?? '';
+  assert.match(policy, /default-src 'none'/);
+  assert.match(policy, /frame-ancestors 'none'/);
+  assert.not.match(page.text, /https?:/);
+  for (const asset of page.text.matchAll(/(?:src|href)="([^"]+)"/g)) {
+    const answer = await service.client.send('GET', asset[1] ?? '', undefined, { authorization: '' });
+    assert.is(answer.status, 200, asset[1]);
+    assert.match(answer.headers.get('content-type') ?? '', /^text\/(javascript|css)/);
+  }
+});
+
 const BAD_PARAMETERS = [
   '/metrics/summary?window=2h',
   '/metrics/summary?windwo=1h',

@@ -1,0 +1,121 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { ManagedServer } from '../../src/devservices/index.js';
+import type { OperationalStatus } from '../../src/queries/get-status.js';
+import type { Summary } from '../../src/queries/summary.js';
+import { startTestPostgres, waitFor } from '../support/servers.js';
+import { type Answer, startTestService, type TestService } from '../support/service.js';
+
+const test = suite('A server is away');
+
+/** Noticing and recovering; the contract's bounds are shorter, but a loaded machine is not what they are about. */
+const BOUND_MS = 30_000;
+
+let postgres: ManagedServer;
+let service: TestService;
+
+test.before(async () => {
+  postgres = await startTestPostgres();
+  service = await startTestService({ DATABASE_URL: postgres.url, LOG_LEVEL: 'CRITICAL' });
+});
+
+test.after(async () => {
+  await service.stop();
+  await postgres.stop();
+});
+
+/** Asks until the answer is as wanted, and answers that. */
+function eventually(what: string, ask: () => Promise<Answer>, wanted: (answer: Answer) => boolean): Promise<Answer> {
+  return waitFor(
+    what,
+    async () => {
+      const answer = await ask();
+      return wanted(answer) ? answer : undefined;
+    },
+    BOUND_MS,
+  );
+}
+
+const post = () => service.client.post('/metrics/events', { event_type: 'user_login', user_id: 1 });
+const summary = () => service.client.get('/metrics/summary');
+const health = () => service.client.get('/health/detailed');
+
+async function expectLogins(logins: number): Promise<void> {
+  await eventually(`${logins} logins from Redis`, summary, (answer) => {
+    if (answer.status !== 200) return false;
+    const { users, source } = answer.json() as Summary;
+    return source === 'redis' && users.logins === logins;
+  });
+}
+
+test('all are there', async () => {
+  assert.is((await post()).status, 202);
+  await expectLogins(1);
+  const answer = await health();
+  assert.is(answer.status, 200);
+  const { status, projections, components } = answer.json() as OperationalStatus;
+  assert.is(status, 'ok');
+  assert.ok(Object.values(components).every(({ latency_ms }) => latency_ms !== null));
+  assert.equal(
+    projections.map(({ name, lag_events }) => [name, lag_events]),
+    [
+      ['tables', 0],
+      ['summaries', 0],
+    ],
+  );
+});
+
+test('NATS: posts get 503 with Retry-After, questions are answered, and it comes back', async () => {
+  await service.servers.nats.kill();
+  const refused = await post();
+  assert.is(refused.status, 503);
+  assert.match(refused.headers.get('retry-after') ?? '', /^\d+$/);
+  assert.is((await summary()).status, 200);
+  assert.is((await health()).status, 503);
+  assert.is((await service.client.get('/health')).status, 200);
+  await service.servers.nats.start();
+  await eventually('a 202', post, ({ status }) => status === 202);
+  await expectLogins(2);
+  await eventually('readiness', health, ({ status }) => status === 200);
+});
+
+test('Redis: questions are answered from Postgres and say so, posts are taken, and it comes back', async () => {
+  await service.servers.redis.kill();
+  assert.is((await post()).status, 202);
+  const answer = await eventually('three logins', summary, (each) => (each.json() as Summary).users.logins === 3);
+  const { source, degraded } = answer.json() as Summary;
+  assert.equal({ source, degraded }, { source: 'postgres', degraded: true });
+  const ready = await health();
+  assert.is(ready.status, 200);
+  assert.is((ready.json() as OperationalStatus).status, 'degraded');
+  await service.servers.redis.start();
+  await expectLogins(3);
+});
+
+test('Postgres: posts get 202, summaries come from Redis, the backlog drains by itself', async () => {
+  await postgres.kill();
+  for (let count = 0; count < 10; count += 1) assert.is((await post()).status, 202);
+  const answer = await summary();
+  assert.is(answer.status, 200);
+  assert.is((answer.json() as Summary).users.logins, 3);
+  const dashboard = await service.client.get('/metrics/dashboard');
+  assert.is(dashboard.status, 503);
+  assert.match(dashboard.headers.get('retry-after') ?? '', /^\d+$/);
+  assert.is((await health()).status, 503);
+  await postgres.start();
+  await expectLogins(13);
+});
+
+test('Postgres and Redis: questions get 503, the scrape still tells about the service', async () => {
+  await Promise.all([postgres.kill(), service.servers.redis.kill()]);
+  const answer = await eventually('a 503', summary, ({ status }) => status === 503);
+  assert.is(answer.headers.get('content-type'), 'application/problem+json');
+  const scrape = await service.client.get('/metrics/prometheus');
+  assert.is(scrape.status, 200);
+  assert.match(scrape.text, /^metrics_service_platform_readable 0$/m);
+  assert.is((await post()).status, 202);
+  await Promise.all([postgres.start(), service.servers.redis.start()]);
+  await expectLogins(14);
+});
+
+test.run();
