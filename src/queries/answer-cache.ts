@@ -1,32 +1,57 @@
 /** Answers of one question that are kept at most; the oldest go first. */
 const MAX_ANSWERS = 32;
 
+interface Entry<T> {
+  readonly version: string;
+  readonly answer: Promise<T>;
+  running: boolean;
+  /** Begins when this one is done, for those whose version is newer. */
+  next: Promise<T> | undefined;
+}
+
 /**
  * Computes an answer once for all who ask the same at the same time, and hands it out again for as long as what it was
  * computed from has the same version. A failure is never kept.
+ *
+ * While an answer is computed and the version moves on, those who ask wait for one common successor: so however fast
+ * the data changes, one computation of a question goes on at a time.
  */
 export class AnswerCache<T> {
-  readonly #answers = new Map<string, { readonly version: string; readonly answer: Promise<T> }>();
+  readonly #entries = new Map<string, Entry<T>>();
 
   /**
    * @param key what is asked
    * @param version of the data, read before: an answer may be newer than its version, never older
    */
   get(key: string, version: string, compute: () => Promise<T>): Promise<T> {
-    const known = this.#answers.get(key);
+    const known = this.#entries.get(key);
     if (known?.version === version) return known.answer;
-    const entry = { version, answer: compute() };
-    this.#answers.delete(key);
-    this.#answers.set(key, entry);
+    if (known?.running !== true) return this.#start(key, version, compute);
+    known.next ??= known.answer.then(
+      () => this.#start(key, version, compute),
+      () => this.#start(key, version, compute),
+    );
+    return known.next;
+  }
+
+  #start(key: string, version: string, compute: () => Promise<T>): Promise<T> {
+    const entry: Entry<T> = { version, answer: compute(), running: true, next: undefined };
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
     this.#dropOldest();
-    entry.answer.catch(() => {
-      if (this.#answers.get(key) === entry) this.#answers.delete(key);
-    });
+    entry.answer.then(
+      () => {
+        entry.running = false;
+      },
+      () => {
+        if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      },
+    );
     return entry.answer;
   }
 
   #dropOldest(): void {
-    const [oldest] = this.#answers.keys();
-    if (oldest !== undefined && this.#answers.size > MAX_ANSWERS) this.#answers.delete(oldest);
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined && this.#entries.size > MAX_ANSWERS) this.#entries.delete(oldest);
   }
 }

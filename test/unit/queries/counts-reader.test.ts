@@ -114,6 +114,24 @@ test('an answer is computed once for all who ask at the same time, and again whe
   assert.is(await ask('b', '2'), 3);
 });
 
+test('however often the version moves while an answer is computed, one successor is computed for all', async () => {
+  const cache = new AnswerCache<number>();
+  const finish: (() => void)[] = [];
+  const compute = (): Promise<number> =>
+    new Promise((resolve) => {
+      finish.push(() => resolve(finish.length));
+    });
+  const first = cache.get('a', '1', compute);
+  const later = ['2', '3', '4'].map((version) => cache.get('a', version, compute));
+  assert.is(finish.length, 1);
+  finish[0]?.();
+  assert.is(await first, 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.is(finish.length, 2);
+  finish[1]?.();
+  assert.equal(await Promise.all(later), [2, 2, 2]);
+});
+
 test('a failure is told to all who asked at the same time, and not kept', async () => {
   const cache = new AnswerCache<string>();
   const fail = (): Promise<string> => Promise.reject(new Error('away'));
