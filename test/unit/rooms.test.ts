@@ -1,0 +1,67 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+
+const test = suite('The rooms');
+
+/** This file is dist/test/unit/rooms.test.js when it runs. */
+const ROOT = resolve(import.meta.dirname, '../../..');
+const SOURCE = join(ROOT, 'src');
+
+/** Which rooms each room may import. `config` and the like are the files of src itself. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  events: [],
+  store: ['migrations'],
+  telemetry: [],
+  devservices: [],
+  stream: ['events'],
+  commands: ['events', 'stream'],
+  projections: ['events', 'stream', 'store', 'telemetry'],
+  queries: ['store'],
+  http: ['commands', 'queries', 'events', 'stream', 'telemetry', 'config'],
+  cli: ['app', 'config', 'wait-for-server', 'queries', 'store', 'stream', 'telemetry', 'devservices'],
+};
+
+interface Import {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+function roomOf(path: string): string {
+  const [first = '', ...rest] = relative(SOURCE, path).split('/');
+  if (first === '..') return rest[0] ?? '';
+  return first.replace(/\.(ts|js)$/, '');
+}
+
+function imports(): Import[] {
+  const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  return files.flatMap((name) => {
+    const file = join(SOURCE, name);
+    const specifiers = readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)'/g);
+    return [...specifiers].map(([, specifier = '']) => ({
+      file: name,
+      from: roomOf(file),
+      to: roomOf(resolve(dirname(file), specifier)),
+    }));
+  });
+}
+
+test('import only what lies before them', () => {
+  const found = imports();
+  assert.ok(found.length > 100, 'the imports were found');
+  const forbidden = found.filter(({ from, to }) => from in MAY_IMPORT && from !== to && !MAY_IMPORT[from]?.includes(to));
+  assert.equal(forbidden, []);
+});
+
+test('are all known to the rule and to docs/architecture.md', () => {
+  const map = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
+  for (const entry of readdirSync(SOURCE, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    assert.ok(entry.name in MAY_IMPORT, entry.name);
+    assert.ok(map.includes(`src/${entry.name}`), entry.name);
+  }
+});
+
+test.run();
