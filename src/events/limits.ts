@@ -17,58 +17,51 @@ type Fault = FieldError & { readonly reason: RefusalReason };
 export function findUnstorable(body: Readonly<Record<string, unknown>>): Fault | undefined {
   for (const key of Object.keys(body)) {
     const value = body[key];
-    if (typeof value === 'object' && value !== null) {
-      const fault = checkObject(value, `/${escapePointer(key)}`);
-      if (fault !== undefined) return fault;
-    } else {
-      const fault = checkScalar(value, `/${escapePointer(key)}`);
-      if (fault !== undefined) return fault;
-    }
+    const fault = typeof value === 'object' && value !== null ? checkObject(value) : checkScalar(value);
+    if (fault !== undefined) return below(key, fault);
   }
   return undefined;
 }
 
-function checkObject(value: object, pointer: string): Fault | undefined {
-  const fault = walk(value, pointer, 1);
+function checkObject(value: object): Fault | undefined {
+  const fault = walk(value, 1);
   if (fault !== undefined) return fault;
   if (Buffer.byteLength(JSON.stringify(value)) > MAX_OBJECT_BYTES) {
-    return { reason: 'object_too_large', pointer, detail: `is larger than ${MAX_OBJECT_BYTES} bytes` };
+    return { reason: 'object_too_large', pointer: '', detail: `is larger than ${MAX_OBJECT_BYTES} bytes` };
   }
   return undefined;
 }
 
-function walk(value: object, pointer: string, level: number): Fault | undefined {
+function walk(value: object, level: number): Fault | undefined {
   if (level > MAX_OBJECT_LEVELS) {
-    return { reason: 'too_deep', pointer, detail: `is nested deeper than ${MAX_OBJECT_LEVELS} levels` };
+    return { reason: 'too_deep', pointer: '', detail: `is nested deeper than ${MAX_OBJECT_LEVELS} levels` };
   }
   const isArray = Array.isArray(value);
   const keys = Object.keys(value);
   if (!isArray && keys.length > MAX_OBJECT_KEYS) {
-    return { reason: 'object_too_large', pointer, detail: `has more than ${MAX_OBJECT_KEYS} keys` };
+    return { reason: 'object_too_large', pointer: '', detail: `has more than ${MAX_OBJECT_KEYS} keys` };
   }
   for (const key of keys) {
     const child: unknown = Reflect.get(value, key);
-    const childPointer = `${pointer}/${escapePointer(key)}`;
     const fault =
-      (isArray ? undefined : checkScalar(key, childPointer)) ??
-      (typeof child === 'object' && child !== null
-        ? walk(child, childPointer, level + 1)
-        : checkScalar(child, childPointer));
-    if (fault !== undefined) return fault;
+      (isArray ? undefined : checkScalar(key)) ??
+      (typeof child === 'object' && child !== null ? walk(child, level + 1) : checkScalar(child));
+    if (fault !== undefined) return below(key, fault);
   }
   return undefined;
 }
 
-function checkScalar(value: unknown, pointer: string): Fault | undefined {
+function checkScalar(value: unknown): Fault | undefined {
   if (typeof value === 'string' && (!value.isWellFormed() || value.includes('\0'))) {
-    return { reason: 'text_not_storable', pointer, detail: 'contains U+0000 or a lone surrogate' };
+    return { reason: 'text_not_storable', pointer: '', detail: 'contains U+0000 or a lone surrogate' };
   }
   if (typeof value === 'number' && !(Math.abs(value) <= Number.MAX_SAFE_INTEGER)) {
-    return { reason: 'number_out_of_range', pointer, detail: 'is beyond 2^53 - 1' };
+    return { reason: 'number_out_of_range', pointer: '', detail: 'is beyond 2^53 - 1' };
   }
   return undefined;
 }
 
-function escapePointer(key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+/** A fault's pointer grows on the way up, so that a body without one costs no text. */
+function below(key: string, fault: Fault): Fault {
+  return { ...fault, pointer: `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}${fault.pointer}` };
 }

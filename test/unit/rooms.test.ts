@@ -51,7 +51,9 @@ function imports(): Import[] {
 test('import only what lies before them', () => {
   const found = imports();
   assert.ok(found.length > 100, 'the imports were found');
-  const forbidden = found.filter(({ from, to }) => from in MAY_IMPORT && from !== to && !MAY_IMPORT[from]?.includes(to));
+  const forbidden = found.filter(
+    ({ from, to }) => from in MAY_IMPORT && from !== to && !MAY_IMPORT[from]?.includes(to),
+  );
   assert.equal(forbidden, []);
 });
 

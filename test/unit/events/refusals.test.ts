@@ -75,7 +75,12 @@ const TEXTS: readonly Case[] = [
     'text_not_storable',
   ],
   ['an endpoint of 2048 characters beyond the BMP', REQUEST, api({ endpoint: '😀'.repeat(2048) }), 'accepted'],
-  ['an endpoint of 2049 combining characters', REQUEST, api({ endpoint: `e${'\u0301'.repeat(2048)}` }), 'invalid_fields'],
+  [
+    'an endpoint of 2049 combining characters',
+    REQUEST,
+    api({ endpoint: `e${'\u0301'.repeat(2048)}` }),
+    'invalid_fields',
+  ],
   ['an empty endpoint', REQUEST, api({ endpoint: '' }), 'invalid_fields'],
 ];
 
