@@ -60,6 +60,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The service's own configuration files. This file is dist/src/config.js when it runs. */
 const CONFIG_FOLDER = resolve(import.meta.dirname, '../../config');
+const NATS_PROTOCOLS = ['nats:', 'tls:'];
 const MIN_SECRET_BYTES = 32;
 const PINO_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const LEVEL_ALIASES: Readonly<Record<string, string>> = { warning: 'warn', critical: 'fatal' };
@@ -79,7 +80,7 @@ export function loadConfig(env: Environment): Config {
     roles: read.roles(),
     databaseUrl: read.databaseUrl(),
     nats: {
-      servers: read.list('NATS_URL', 'nats://localhost:4222'),
+      servers: read.natsServers(),
       ...read.optional('credsFile', 'NATS_CREDS'),
       ...read.optional('token', 'NATS_TOKEN'),
     },
@@ -190,6 +191,18 @@ class Reader {
     return text;
   }
 
+  /** Host and port alone are fine, too. What is no address would fail much later, and with its password in the message. */
+  natsServers(): readonly string[] {
+    const servers = this.list('NATS_URL', 'nats://localhost:4222');
+    const areUrls = servers.every((server) => {
+      const url = server.includes('://') ? server : `nats://${server}`;
+      return URL.canParse(url) && NATS_PROTOCOLS.includes(new URL(url).protocol) && new URL(url).hostname !== '';
+    });
+    if (!areUrls || servers.length === 0)
+      this.problem('NATS_URL', 'must be a comma list of URLs that begin with nats://');
+    return servers;
+  }
+
   logLevel(): string {
     const given = this.text('LOG_LEVEL', 'INFO').toLowerCase();
     const level = LEVEL_ALIASES[given] ?? given;
@@ -225,8 +238,10 @@ class Reader {
       this.problem('JWT_SECRET', 'or JWT_JWKS_URL or JWT_PUBLIC_KEY must be set: exactly one of them');
     }
     if (jwksUrl !== undefined) {
-      if (URL.canParse(jwksUrl)) return { from: 'jwks', url: new URL(jwksUrl), algorithm: this.algorithm() };
-      this.problem('JWT_JWKS_URL', 'must be a URL');
+      if (/^https?:/.test(jwksUrl) && URL.canParse(jwksUrl)) {
+        return { from: 'jwks', url: new URL(jwksUrl), algorithm: this.algorithm() };
+      }
+      this.problem('JWT_JWKS_URL', 'must be a URL that begins with https:// or http://');
     }
     if (pem !== undefined) {
       return { from: 'public_key', pem: pem.replaceAll('\\n', '\n'), algorithm: this.algorithm() };

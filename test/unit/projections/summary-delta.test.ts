@@ -42,12 +42,12 @@ const GAUGE: Fact = {
 };
 const EMPTY = { minutes: {}, services: {}, http: {}, duration: {}, events: {}, gauges: {}, seen: {}, users: {} };
 
-const TABLE: readonly { given: string; facts: readonly Fact[]; then: object }[] = [
-  { given: 'nothing', facts: [], then: EMPTY },
+const TABLE: readonly { given: string; facts: readonly Fact[]; expected: object }[] = [
+  { given: 'nothing', facts: [], expected: EMPTY },
   {
     given: 'a request that failed',
     facts: [API],
-    then: {
+    expected: {
       ...EMPTY,
       minutes: {
         [NOON]: { req: 1, err: 1, rqb: 10, 'st:503': 1, rt_n: 1, rt_us: 7_000, [`lat:${latencyBucket(7_000)}`]: 1 },
@@ -70,7 +70,7 @@ const TABLE: readonly { given: string; facts: readonly Fact[]; then: object }[] 
   {
     given: 'a request without sizes and time, by a method that nobody knows',
     facts: [{ ...API, statusCode: 200, method: 'BREW', responseTimeUs: null, requestBytes: null }],
-    then: {
+    expected: {
       ...EMPTY,
       minutes: { [NOON]: { req: 1, 'st:200': 1 } },
       services: { [NOON]: { 'web\treq': 1 } },
@@ -81,7 +81,7 @@ const TABLE: readonly { given: string; facts: readonly Fact[]; then: object }[] 
   {
     given: 'two logins of a user, and one without a user',
     facts: [LOGIN, { ...LOGIN, timeMs: NOON_MS + 5 }, { ...LOGIN, userId: null }],
-    then: {
+    expected: {
       ...EMPTY,
       minutes: { [NOON]: { 'ev:user_login': 3 } },
       events: { user_login: 3 },
@@ -91,7 +91,7 @@ const TABLE: readonly { given: string; facts: readonly Fact[]; then: object }[] 
   {
     given: 'a feature that was used',
     facts: [{ ...LOGIN, eventType: 'feature_used', feature: 'reports' }],
-    then: {
+    expected: {
       ...EMPTY,
       minutes: { [NOON]: { 'ev:feature_used': 1, 'ft:reports': 1 } },
       events: { feature_used: 1 },
@@ -104,7 +104,7 @@ const TABLE: readonly { given: string; facts: readonly Fact[]; then: object }[] 
       { ...LOGIN, eventType: 'patient_visit' },
       { ...LOGIN, eventType: 'appointment_created' },
     ],
-    then: {
+    expected: {
       ...EMPTY,
       minutes: {
         [NOON]: {
@@ -124,7 +124,7 @@ const TABLE: readonly { given: string; facts: readonly Fact[]; then: object }[] 
       { ...GAUGE, timeMs: NOON_MS + 10, sequence: 1 },
       { ...GAUGE, sequence: 2, value: 1 },
     ],
-    then: { ...EMPTY, gauges: { 'db\tcpu_usage': [NOON_MS + 10, 1, 7.5] }, seen: { db: NOON_MS + 10 } },
+    expected: { ...EMPTY, gauges: { 'db\tcpu_usage': [NOON_MS + 10, 1, 7.5] }, seen: { db: NOON_MS + 10 } },
   },
   {
     given: 'two measurements of one time',
@@ -132,12 +132,12 @@ const TABLE: readonly { given: string; facts: readonly Fact[]; then: object }[] 
       { ...GAUGE, sequence: 2, value: 2 },
       { ...GAUGE, sequence: 1, value: 1 },
     ],
-    then: { ...EMPTY, gauges: { 'db\tcpu_usage': [NOON_MS, 2, 2] }, seen: { db: NOON_MS } },
+    expected: { ...EMPTY, gauges: { 'db\tcpu_usage': [NOON_MS, 2, 2] }, seen: { db: NOON_MS } },
   },
 ];
-for (const { given, facts, then } of TABLE) {
+for (const { given, facts, expected } of TABLE) {
   test(`${given} gives its delta`, () => {
-    assert.equal(plain(fold(facts.map((fact, index) => ({ fact, sequence: index + 1 })))), then);
+    assert.equal(plain(fold(facts.map((fact, index) => ({ fact, sequence: index + 1 })))), expected);
   });
 }
 
@@ -171,14 +171,12 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
     value: fc.double({ noNaN: true, noDefaultInfinity: true }),
   }),
 );
-const log = fc
-  .array(fact, { maxLength: 60 })
-  .map((facts): Placed[] =>
-    facts.map((each, index) => ({
-      fact: each.kind === 'system' ? { ...each, sequence: index } : each,
-      sequence: index,
-    })),
-  );
+const log = fc.array(fact, { maxLength: 60 }).map((facts): Placed[] =>
+  facts.map((each, index) => ({
+    fact: each.kind === 'system' ? { ...each, sequence: index } : each,
+    sequence: index,
+  })),
+);
 
 test('folding the same events again gives the same', () => {
   fc.assert(fc.property(log, (facts) => assert.equal(plain(fold(facts)), plain(fold(facts)))));

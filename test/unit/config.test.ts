@@ -1,0 +1,185 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ConfigError, type Environment, loadConfig } from '../../src/config.js';
+import { loadBusiness, loadSources } from '../../src/config-files.js';
+
+const test = suite('configuration');
+const SECRET = 'a-secret-of-at-least-32-bytes-for-tests';
+const JWT = { JWT_SECRET: SECRET };
+
+function problems(work: () => unknown): ConfigError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error('nothing was wrong');
+}
+
+test('the defaults are those of the contract', () => {
+  const config = loadConfig(JWT);
+  assert.is(config.port, 8005);
+  assert.is(config.databaseUrl, 'postgresql://postgres:postgres@localhost:5432/metrics_db');
+  assert.is(config.logLevel, 'info');
+  assert.equal(config.redis, { host: 'localhost', port: 6379, password: '', db: 0 });
+  assert.equal([config.retentionDays, config.aggregationIntervalSeconds, config.dedupWindowSeconds], [90, 300, 600]);
+  assert.equal(config.thresholds, { errorRate: 0.05, responseTimeMs: 2000 });
+  assert.equal(config.nats, { servers: ['nats://localhost:4222'] });
+  assert.equal([...config.roles], ['api', 'projector', 'alerts']);
+  assert.equal([config.streamReplicas, config.jwt.enforceScopes, config.prometheusToken], [1, false, undefined]);
+  assert.equal(config.jwt.key, { from: 'secret', secret: SECRET });
+});
+
+test('empty variables count as unset, and the result is frozen', () => {
+  const config = loadConfig({ ...JWT, PORT: '', REDIS_PASSWORD: ' ', NATS_TOKEN: '' });
+  assert.is(config.port, 8005);
+  assert.not.ok('token' in config.nats);
+  assert.throws(() => Object.assign(config.redis, { db: 1 }));
+});
+
+const LEVELS: readonly [given: string, level: string][] = [
+  ['DEBUG', 'debug'],
+  ['Warning', 'warn'],
+  ['critical', 'fatal'],
+  ['ERROR', 'error'],
+  ['trace', 'trace'],
+];
+for (const [given, level] of LEVELS) {
+  test(`LOG_LEVEL=${given} is ${level}`, () => assert.is(loadConfig({ ...JWT, LOG_LEVEL: given }).logLevel, level));
+}
+
+test('lists, roles and booleans are read', () => {
+  const config = loadConfig({
+    ...JWT,
+    NATS_URL: 'nats://a:4222, b:4223 ,',
+    ROLE: 'api, projector',
+    JWT_ENFORCE_SCOPES: 'TRUE',
+  });
+  assert.equal(config.nats.servers, ['nats://a:4222', 'b:4223']);
+  assert.equal([...config.roles], ['api', 'projector']);
+  assert.is(config.jwt.enforceScopes, true);
+});
+
+const WRONG: readonly [name: string, value: string][] = [
+  ['PORT', 'http'],
+  ['PORT', '70000'],
+  ['PORT', '1.5'],
+  ['DATABASE_URL', 'mysql://root@localhost/db'],
+  ['DATABASE_URL', 'not a url'],
+  ['NATS_URL', 'nats://a:4222,:::'],
+  ['NATS_URL', 'http://a:4222'],
+  ['NATS_URL', ','],
+  ['LOG_LEVEL', 'LOUD'],
+  ['REDIS_PORT', '0'],
+  ['REDIS_DB', '-1'],
+  ['METRICS_RETENTION_DAYS', '0'],
+  ['METRICS_AGGREGATION_INTERVAL', '5'],
+  ['METRICS_DEDUP_WINDOW', 'Infinity'],
+  ['METRICS_STREAM_REPLICAS', '6'],
+  ['ALERT_THRESHOLD_ERROR_RATE', '5'],
+  ['ALERT_THRESHOLD_RESPONSE_TIME', 'NaN'],
+  ['ROLE', 'api,king'],
+  ['JWT_ENFORCE_SCOPES', 'maybe'],
+];
+for (const [name, value] of WRONG) {
+  test(`${name}=${value} is refused by name`, () => {
+    const error = problems(() => loadConfig({ ...JWT, [name]: value }));
+    assert.equal(
+      error.problems.map((problem) => problem.name),
+      [name],
+    );
+  });
+}
+
+const KEYS: readonly [what: string, env: Environment, names: readonly string[]][] = [
+  ['no key', {}, ['JWT_SECRET']],
+  ['a short secret', { JWT_SECRET: 'short' }, ['JWT_SECRET']],
+  ['two keys', { ...JWT, JWT_PUBLIC_KEY: 'pem' }, ['JWT_SECRET']],
+  ['a JWKS address that is none', { JWT_JWKS_URL: 'nowhere' }, ['JWT_JWKS_URL']],
+  ['a JWKS address of a file', { JWT_JWKS_URL: 'file:///keys' }, ['JWT_JWKS_URL']],
+];
+for (const [what, env, names] of KEYS) {
+  test(`${what} is refused`, () => {
+    const found = problems(() => loadConfig(env)).problems.map((problem) => problem.name);
+    assert.equal([...new Set(found)], names);
+  });
+}
+
+test('everything that is wrong is listed together, and no value is repeated', () => {
+  const env = { PORT: 'x', DATABASE_URL: 'pg://u:hunter2@h/d', JWT_SECRET: 'hunter2', NATS_URL: 'ftp://u:hunter2@h' };
+  const error = problems(() => loadConfig(env));
+  assert.equal(error.problems.map(({ name }) => name).sort(), ['DATABASE_URL', 'JWT_SECRET', 'NATS_URL', 'PORT']);
+  assert.not.match(error.message, 'hunter2');
+});
+
+const folder = mkdtempSync(join(tmpdir(), 'metrics-config-'));
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+function file(text: string): string {
+  const path = join(folder, 'file.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+test('sources are read, and the shipped files are right', () => {
+  const text = `sources:
+  - subject: appointments.created
+    event_type: appointment_created
+    user_id: /patient/user_id
+    occurred_at: /created_at
+  - subject: devices.>
+`;
+  assert.equal(loadSources(file(text)), [
+    {
+      subject: 'appointments.created',
+      eventType: 'appointment_created',
+      userIdPointer: '/patient/user_id',
+      occurredAtPointer: '/created_at',
+    },
+    { subject: 'devices.>', eventType: undefined, userIdPointer: undefined, occurredAtPointer: undefined },
+  ]);
+  assert.equal(loadSources(file('sources: []')), []);
+  assert.equal(loadSources(file('')), []);
+  const shipped = loadConfig(JWT);
+  assert.equal(loadSources(shipped.sourcesFile), []);
+  assert.equal(loadBusiness(shipped.businessFile).patientEngagementPrefixes, ['patient_']);
+});
+
+const aliasBomb = `a: &a [x, x, x, x, x, x, x, x, x]
+b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]
+c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]
+sources: [*c, *c, *c, *c, *c, *c, *c, *c, *c]`;
+const BAD_SOURCES: readonly [what: string, text: string][] = [
+  ['no list', 'sources: 5'],
+  ['no subject', 'sources: [{event_type: a}]'],
+  ['our own subjects', 'sources: [{subject: metrics.events.user.a}]'],
+  ['everything', "sources: [{subject: '>'}]"],
+  ['a wildcard at the beginning', "sources: [{subject: '*.created'}]"],
+  ['a subject of JetStream', 'sources: [{subject: $JS.API.>}]'],
+  ['a space in the subject', 'sources: [{subject: a b}]'],
+  ['an event type that is no token', 'sources: [{subject: a.b, event_type: a.b}]'],
+  ['a pointer that is none', 'sources: [{subject: a.b, user_id: user}]'],
+  ['an entry that is text', 'sources: [text]'],
+  ['no YAML', 'sources: [}'],
+  ['an alias bomb', aliasBomb],
+];
+for (const [what, text] of BAD_SOURCES) {
+  test(`a sources file with ${what} is refused by its name`, () => {
+    const path = file(text);
+    assert.match(problems(() => loadSources(path)).message, path);
+  });
+}
+
+test('a file that is not there is refused by its name', () => {
+  assert.match(problems(() => loadSources('no-such-file.yaml')).message, 'no-such-file.yaml');
+});
+
+test('a business file names every list that is wrong', () => {
+  const error = problems(() => loadBusiness(file('appointments_created: [a.b]\nnotifications_sent: x')));
+  assert.is(error.problems.length, 4);
+});
+
+test.run();
