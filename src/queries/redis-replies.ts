@@ -20,15 +20,12 @@ export async function run(pipeline: ChainableCommander): Promise<unknown[]> {
   });
 }
 
+/** Fields and counts in turn, as the script that adds them up gives them. */
 export function toCounts(reply: unknown): Counts {
-  return new Map(Object.entries(reply ?? {}).map(([field, count]) => [field, Number(count)]));
-}
-
-export function merge(buckets: readonly Counts[]): Map<string, number> {
-  const merged = new Map<string, number>();
-  for (const bucket of buckets)
-    for (const [field, count] of bucket) merged.set(field, (merged.get(field) ?? 0) + count);
-  return merged;
+  const counts = new Map<string, number>();
+  if (!Array.isArray(reply)) return counts;
+  for (let at = 0; at < reply.length; at += 2) counts.set(String(reply[at]), Number(reply[at + 1]));
+  return counts;
 }
 
 export function byPrefix(counts: Counts, prefix: string): [string, number][] {

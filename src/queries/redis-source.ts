@@ -19,7 +19,6 @@ import {
   type Counts,
   gaugesByService,
   groupByFirstPart,
-  merge,
   parseGauge,
   readDurations,
   requestCounts,
@@ -47,6 +46,28 @@ class GenerationReplaced extends Error {
 const AHEAD_S = 600;
 /** A rebuild may end while its predecessor is being read; two of them within one answer do not happen. */
 const MAX_ATTEMPTS = 3;
+
+/**
+ * Adds up hashes of counts, field by field. In Redis it takes a quarter of the time that it takes to send all of them
+ * and add them up here, and no delta falls between two of them. Numbers are printed by `%.0f`, because Lua's own way
+ * turns to exponents at 10^14.
+ *
+ * KEYS the hashes
+ */
+const SUM_BUCKETS = `
+local sums, flat = {}, {}
+for _, key in ipairs(KEYS) do
+  local counts = redis.call('HGETALL', key)
+  for i = 1, #counts, 2 do
+    sums[counts[i]] = (sums[counts[i]] or 0) + (tonumber(counts[i + 1]) or 0)
+  end
+end
+for field, sum in pairs(sums) do
+  flat[#flat + 1] = field
+  flat[#flat + 1] = string.format('%.0f', sum)
+end
+return flat
+`;
 
 /** One state of the summaries. */
 interface Version {
@@ -137,7 +158,7 @@ export class RedisSource implements PrimarySource {
   }
 
   async #windowCounts(prefix: string, fromS: number, nowMs: number): Promise<WindowCounts> {
-    const counts = merge(await this.#buckets(coveringBuckets(fromS, nowMs).map((key) => prefix + key)));
+    const counts = await this.#sum(coveringBuckets(fromS, nowMs).map((key) => prefix + key));
     const uses = topFeatures(
       byPrefix(counts, FIELD_PREFIXES.feature).map(([feature, count]) => ({ feature, uses: count })),
     );
@@ -179,7 +200,7 @@ export class RedisSource implements PrimarySource {
     for (let second = fromS; second * 1000 <= nowMs + AHEAD_S * 1000; second += MINUTE_S)
       keys.push(`${prefix}s:${second}`);
     const [counts, seen, gauges] = await Promise.all([
-      this.#buckets(keys).then(merge),
+      this.#sum(keys),
       this.redis.hgetall(`${prefix}seen`),
       this.redis.hgetall(`${prefix}gauges`),
     ]);
@@ -218,10 +239,8 @@ export class RedisSource implements PrimarySource {
     };
   }
 
-  async #buckets(keys: readonly string[]): Promise<readonly Counts[]> {
-    const pipeline = this.redis.pipeline();
-    for (const key of keys) pipeline.hgetall(key);
-    return (await run(pipeline)).map(toCounts);
+  async #sum(keys: readonly string[]): Promise<Counts> {
+    return toCounts(await this.redis.eval(SUM_BUCKETS, keys.length, ...keys));
   }
 
   async #distinctUsers(
