@@ -17,7 +17,7 @@
  *   {metrics}:<gen>:gauges       hash: service, metric → time, sequence, value
  *   {metrics}:<gen>:seen         hash: service → last event's time (ms)
  *   {metrics}:<gen>:u:<set>      sorted set: user → time (ms) of the last such event (kept 31 days)
- *   {metrics}:view:<name>        JSON as the API answers it
+ *   {metrics}:view:<name>        JSON of what cannot be counted by increments, computed every aggregation interval
  */
 
 export const KEY_PREFIX = '{metrics}:';

@@ -1,11 +1,20 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { PlatformCounters } from '../../../src/queries/aggregates.js';
-import { type MetricFamily, registryFamilies, renderExposition } from '../../../src/queries/exposition.js';
+import {
+  type ExpositionFormat,
+  type MetricFamily,
+  registryFamilies,
+  renderExposition,
+} from '../../../src/queries/exposition.js';
 import { platformFamilies } from '../../../src/queries/prometheus.js';
 import { HISTOGRAM_BOUNDS_S } from '../../../src/store/summary-schema.js';
+import { createServiceMetrics } from '../../../src/telemetry/service-metrics.js';
 
 const test = suite('what Prometheus scrapes');
 
@@ -182,13 +191,44 @@ test('the platform is rendered as prom-client renders the same numbers', async (
   assert.equal(found, wanted);
 });
 
-test('promtool finds nothing to complain about, where it is installed', () => {
+/** Runs promtool; undefined where it is not installed. */
+function promtool(args: readonly string[], input = ''): { status: number | null; output: string } | undefined {
+  const { error, status, stdout, stderr } = spawnSync('promtool', args, { input, encoding: 'utf8' });
+  if (error !== undefined && 'code' in error && error.code === 'ENOENT') return undefined;
+  return { status, output: `${stdout}${stderr}` };
+}
+
+/** The whole document, the service's own metrics included. */
+async function wholeDocument(counters: PlatformCounters, format: ExpositionFormat): Promise<string> {
+  const { registry, commitDuration, eventsAppended } = createServiceMetrics();
+  commitDuration.observe(0.2);
+  eventsAppended.inc({ duplicate: 'false' });
+  const own = registryFamilies(await registry.getMetricsAsJSON());
+  return renderExposition([...platformFamilies(counters, FIRING), ...own], format);
+}
+
+test('promtool finds nothing to complain about, where it is installed', async () => {
   for (const counters of [EMPTY, FILLED]) {
-    const input = renderExposition(platformFamilies(counters, FIRING), 'text');
-    const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' });
-    if (error !== undefined && 'code' in error && error.code === 'ENOENT') return;
-    assert.is(`${stdout}${stderr}`, '');
-    assert.is(status, 0);
+    const outcome = promtool(['check', 'metrics'], await wholeDocument(counters, 'text'));
+    if (outcome !== undefined) assert.equal(outcome, { status: 0, output: '' });
+  }
+});
+
+test("Prometheus's own parser of OpenMetrics takes every sample, where promtool is installed", async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'metrics-test-openmetrics-'));
+  try {
+    const lines = (await wholeDocument(FILLED, 'openmetrics')).split('\n');
+    // The tool wants a time on each sample.
+    const timed = lines.map((line) => (line === '' || line.startsWith('#') ? line : `${line} 1700000000`));
+    writeFileSync(join(folder, 'metrics.txt'), timed.join('\n'));
+    const into = ['tsdb', 'create-blocks-from', 'openmetrics', join(folder, 'metrics.txt'), join(folder, 'blocks')];
+    const outcome = promtool(into);
+    if (outcome === undefined) return;
+    assert.is(outcome.status, 0, outcome.output);
+    const samples = lines.filter((line) => line !== '' && !line.startsWith('#')).length;
+    assert.match(outcome.output, new RegExp(`\\b${samples}\\b`));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 });
 
