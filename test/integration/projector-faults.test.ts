@@ -1,0 +1,188 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { ManagedServer } from '../../src/devservices/index.js';
+import type { Projector } from '../../src/projections/projector.js';
+import { migrate } from '../../src/store/orm.js';
+import { Partitions } from '../../src/store/partitions.js';
+import { count, openStore, type TestStore, testPool } from '../support/database.js';
+import { appendUsers, ids, openLog, type TestLog } from '../support/log.js';
+import { newProjector, projectedTo, untilProjected } from '../support/projection.js';
+import { startTestNats, startTestPostgres, waitFor } from '../support/servers.js';
+
+interface Context {
+  nats?: ManagedServer;
+  log?: TestLog;
+  store?: TestStore;
+  projectors: Projector[];
+  children: ChildProcess[];
+}
+const context: Context = { projectors: [], children: [] };
+const test = suite('projector under faults');
+
+function log(): TestLog {
+  if (context.log === undefined) throw new Error('not opened');
+  return context.log;
+}
+function store(): TestStore {
+  if (context.store === undefined) throw new Error('not opened');
+  return context.store;
+}
+async function startChild(holder: string): Promise<ChildProcess> {
+  const program = fileURLToPath(new URL('../support/run-projector.js', import.meta.url));
+  const args = [program, context.nats?.url ?? '', store().url, holder];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  context.children.push(child);
+  await once(child.stdout, 'data');
+  return child;
+}
+function start(projector: Projector): Projector {
+  context.projectors.push(projector);
+  projector.start();
+  return projector;
+}
+async function killed(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
+const INSERTED = `select sum((delta -> 'events' ->> 'user_login')::int) as count from summary_outbox`;
+/** Each event once in its table, and once in the deltas. */
+async function eachOnce(wanted: number): Promise<void> {
+  const { pool } = store();
+  assert.is(await count(pool, 'select count(*) from user_events'), wanted);
+  assert.is(await count(pool, 'select count(distinct event_id) from user_events'), wanted);
+  assert.is(await count(pool, INSERTED), wanted);
+}
+
+test.before.each(async () => {
+  context.nats = await startTestNats();
+  context.log = await openLog(context.nats.url);
+  context.store = await openStore();
+  context.projectors = [];
+  context.children = [];
+});
+test.after.each(async () => {
+  for (const child of context.children) child.kill('SIGKILL');
+  await Promise.all(context.projectors.map((projector) => projector.stop()));
+  await context.log?.close();
+  await context.store?.close();
+  await context.nats?.stop();
+});
+
+test('a projector that is killed again and again neither loses nor doubles an event', async () => {
+  let appended = 0;
+  for (let round = 0; round < 8; round += 1) {
+    const child = await startChild(`round-${round}`);
+    const before = await projectedTo(store());
+    await appendUsers(log(), ids(6_000, `round-${round}`));
+    appended += 6_000;
+    await waitFor('some progress', async () => ((await projectedTo(store())) > before ? true : undefined), 20_000);
+    await killed(child);
+  }
+  await startChild('last');
+  await untilProjected(log(), store(), undefined, 30_000);
+  await eachOnce(appended);
+});
+
+test('a projector that is stopped loses the lead, and writes nothing when it wakes', async () => {
+  const child = await startChild('first');
+  await appendUsers(log(), ids(5_000));
+  await waitFor('some progress', async () => ((await projectedTo(store())) > 0 ? true : undefined));
+  child.kill('SIGSTOP');
+  start(newProjector(log(), store(), { holder: 'second' }));
+  await appendUsers(log(), ids(5_000, 'more'));
+  await untilProjected(log(), store(), undefined, 45_000);
+  const { rows } = await store().pool.query<{ holder: string }>('select holder from projection_checkpoints');
+  assert.is(rows[0]?.holder, 'second');
+  child.kill('SIGCONT');
+  await appendUsers(log(), ids(5_000, 'last'));
+  await untilProjected(log(), store());
+  await eachOnce(15_000);
+});
+
+test('transactions that fail for a reason of the moment are tried again', async () => {
+  await store().pool.query(`
+    create function fail_sometimes() returns trigger language plpgsql as $$
+    declare codes text[] := array['40001', '40P01', '55P03', '57014'];
+    begin
+      if random() < 0.3 and new.sequence > old.sequence then
+        raise exception 'injected' using errcode = codes[1 + floor(random() * 4)::int];
+      end if;
+      return new;
+    end $$`);
+  await store().pool.query(
+    'create trigger fail before update on projection_checkpoints for each row execute function fail_sometimes()',
+  );
+  start(newProjector(log(), store()));
+  for (let round = 0; round < 20; round += 1) {
+    await appendUsers(log(), ids(50, `round-${round}`));
+    await untilProjected(log(), store());
+  }
+  await eachOnce(1_000);
+  assert.is((await log().manager.streams.info('METRICS_DEADLETTERS')).state.messages, 0);
+});
+
+test('Postgres killed and away: appends go on, memory is bounded, and the backlog drains by itself', async () => {
+  const postgres = await startTestPostgres();
+  await store().close();
+  await migrate(postgres.url);
+  const pool = testPool(postgres.url);
+  const partitions = new Partitions(pool);
+  const close = async (): Promise<void> => {
+    await pool.end();
+    await postgres.stop();
+  };
+  context.store = { url: postgres.url, pool, partitions, close };
+  const projector = start(newProjector(log(), store()));
+  await appendUsers(log(), ids(2_000));
+  await untilProjected(log(), store());
+  for (let round = 0; round < 3; round += 1) {
+    await postgres.kill();
+    await appendUsers(log(), ids(15_000, `round-${round}`));
+    await waitFor('the projector to notice', () => (projector.state.kind === 'retrying' ? true : undefined), 15_000);
+    const { num_ack_pending: held } = await log().manager.consumers.info('METRICS', 'projector');
+    assert.ok(held <= 16_000, `${held} messages are held`);
+    await postgres.start();
+  }
+  await untilProjected(log(), store(), undefined, 30_000);
+  await eachOnce(47_000);
+  await postgres.kill();
+  const startedMs = performance.now();
+  await projector.stop();
+  assert.ok(performance.now() - startedMs < 8_000, 'stopping is bounded while Postgres is away');
+  await postgres.start();
+});
+
+test('many poison messages among good ones cost their neighbours nothing', async () => {
+  await store().pool.query('alter table user_events add constraint no_poison check (user_id <> 13)');
+  const requests = Array.from({ length: 8_000 }, (_, index) => ({
+    id: `e-${index}`,
+    subject: 'metrics.events.user.user_login',
+    payload: Buffer.from(index % 1_000 === 7 ? 'no json' : JSON.stringify({ user_id: index % 1_000 === 500 ? 13 : 1 })),
+  }));
+  await log().appender.appendAll(requests);
+  start(newProjector(log(), store()));
+  await untilProjected(log(), store());
+  await eachOnce(7_984);
+  const { state } = await log().manager.streams.info('METRICS_DEADLETTERS', { subjects_filter: '>' });
+  assert.equal(state.subjects, { 'metrics.deadletter.invalid_json': 8, 'metrics.deadletter.refused_by_database': 8 });
+});
+
+test('large messages that are no events are parked, and memory stays bounded', async () => {
+  const payload = Buffer.alloc(1_000_000, 'x');
+  const requests = ids(150).map((id) => ({ id, subject: 'metrics.events.user.user_login', payload }));
+  await log().appender.appendAll(requests);
+  await appendUsers(log(), ['good']);
+  const before = process.memoryUsage().rss;
+  start(newProjector(log(), store()));
+  await untilProjected(log(), store());
+  assert.is((await log().manager.streams.info('METRICS_DEADLETTERS')).state.messages, 150);
+  await eachOnce(1);
+  const grownMb = Math.round((process.memoryUsage().rss - before) / 1e6);
+  assert.ok(grownMb < 500, `memory grew by ${grownMb} MB`);
+});
+
+test.run();
