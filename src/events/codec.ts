@@ -14,6 +14,8 @@ export interface LogMessage {
   readonly data: Uint8Array;
   /** A header's value; names compare without regard to case. Undefined where it is missing. */
   readonly header: (name: string) => string | undefined;
+  /** Names of all headers, where they are known. */
+  readonly headerNames?: () => readonly string[];
   readonly sequence: number;
   /** JetStream's time of storing, milliseconds since 1970. */
   readonly storedAtMs: number;
@@ -53,7 +55,7 @@ interface Unwrapped {
 
 /** Takes a CloudEvents envelope off, where there is one. */
 function unwrap(message: LogMessage, value: unknown): Outcome<Unwrapped> {
-  const structured = message.header('content-type')?.startsWith('application/cloudevents') === true;
+  const structured = message.header('content-type')?.toLowerCase().startsWith('application/cloudevents') === true;
   const binary = !structured && message.header('ce-specversion') !== undefined;
   if (!structured && !binary) return accept({ kind: undefined, body: value, envelope: undefined });
   const event = structured ? fromStructured(value) : fromBinary(message.header, value);

@@ -54,6 +54,10 @@ const MIN_RETRY_MS = 50;
 const MAX_RETRY_MS = 2_000;
 const MAX_ROUTES_REMEMBERED = 50_000;
 
+function retryWaitMs(attempt: number): number {
+  return Math.min(MIN_RETRY_MS * 2 ** Math.min(attempt, 10), MAX_RETRY_MS);
+}
+
 /** Ends one reign: the next begins from the checkpoint. */
 class ReignEnded extends Error {}
 
@@ -113,7 +117,7 @@ export class Projector {
         failures += 1;
         this.dependencies.metrics.projectionFailures.inc({ projection: TABLES_PROJECTION, reason: 'reign_ended' });
         this.#retrying(error, failures);
-        await this.#pause(Math.min(MIN_RETRY_MS * 2 ** Math.min(failures, 10), MAX_RETRY_MS));
+        await this.#pause(retryWaitMs(failures));
       }
     }
   }
@@ -227,8 +231,13 @@ export class Projector {
 
   async #waitForPostgres(error: unknown, attempt: number): Promise<void> {
     if (this.#stopped) throw error;
+    await this.#waitToRetry(error, attempt);
+  }
+
+  /** Waits within a reign, longer with each attempt. */
+  async #waitToRetry(error: unknown, attempt: number): Promise<void> {
     this.#retrying(error, attempt);
-    await this.#pause(Math.min(MIN_RETRY_MS * 2 ** Math.min(attempt, 10), MAX_RETRY_MS));
+    await this.#pause(retryWaitMs(attempt));
     this.#state = { kind: 'running' };
   }
 
@@ -270,7 +279,7 @@ export class Projector {
     const maxPayloadBytes = connection.info?.max_payload ?? 1_048_576;
     for (let attempt = 1; !(await parkDeadLetters(appender, letters, maxPayloadBytes)); attempt += 1) {
       if (lease.lost || this.#stopped) throw new ReignEnded('Dead letters could not be parked');
-      await this.#pause(Math.min(MIN_RETRY_MS * 2 ** Math.min(attempt, 10), MAX_RETRY_MS));
+      await this.#waitToRetry(new Error('Dead letters cannot be parked'), attempt);
     }
     for (const { refusal } of letters) metrics.eventsRefused.inc({ reason: refusal.reason });
     logger.warn(

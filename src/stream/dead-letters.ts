@@ -24,12 +24,16 @@ export const DEAD_LETTER_HEADERS = {
 
 const MAX_DETAIL_CHARACTERS = 500;
 const HEADER_ROOM_BYTES = 8_192;
-/** CloudEvents attributes and content type are what a replay needs to decode the payload again. */
-const KEPT_HEADERS = ['Content-Type', 'ce-specversion', 'ce-id', 'ce-source', 'ce-type', 'ce-time'] as const;
+/** CloudEvents attributes and content type are what a replay needs to decode the payload again; they come first. */
+const NEEDED_HEADERS = ['Content-Type', 'ce-specversion', 'ce-id', 'ce-source', 'ce-type', 'ce-time'] as const;
+/** For the other original headers, names included. */
+const MAX_OTHER_HEADERS_CHARACTERS = 2_000;
+/** Headers that tell JetStream what to do, and our own: those of the original must not be obeyed again. */
+const RESERVED_HEADER = /^(?:nats-|metrics-)/i;
 
 /**
- * Parks messages in METRICS_DEADLETTERS. The id is made of the stream sequence, so that parking one again, after a
- * crash between this and the commit, adds nothing.
+ * Parks messages in METRICS_DEADLETTERS. The id is made of sequence and time in the stream, so that parking one again,
+ * after a crash between this and the commit, adds nothing, and one of a stream that was made anew is another.
  *
  * @param maxPayloadBytes what the server takes for headers and payload together; a longer payload is cut, because the
  *   whole message still stands in METRICS under its sequence
@@ -44,7 +48,7 @@ export async function parkDeadLetters(
     const payload = message.data.subarray(0, Math.max(0, maxPayloadBytes - HEADER_ROOM_BYTES));
     const truncated = payload.length < message.data.length;
     return {
-      id: `deadletter-${message.sequence}`,
+      id: `deadletter-${message.sequence}-${message.storedAtMs}`,
       subject: `${DEAD_LETTER_PREFIX}.${refusal.reason}`,
       payload,
       headers: describe(message, refusal, truncated),
@@ -59,7 +63,8 @@ function describe(message: LogMessage, refusal: Refusal, truncated: boolean): Ms
   const set = (name: string, value: string | undefined): void => {
     if (value !== undefined) described.set(name, headerText(value));
   };
-  for (const name of KEPT_HEADERS) set(name, message.header(name));
+  for (const name of NEEDED_HEADERS) set(name, message.header(name));
+  for (const [name, value] of otherHeaders(message)) set(name, value);
   const { reason, detail, sequence, subject, time, originalId } = DEAD_LETTER_HEADERS;
   set(reason, refusal.reason);
   set(detail, refusal.errors.map((error) => `${error.pointer} ${error.detail}`.trim()).join('; '));
@@ -69,6 +74,18 @@ function describe(message: LogMessage, refusal: Refusal, truncated: boolean): Ms
   set(originalId, message.header('Nats-Msg-Id'));
   if (truncated) set(DEAD_LETTER_HEADERS.truncated, 'true');
   return described;
+}
+
+/** The original headers that no replay needs, as many as there is room for. */
+function otherHeaders(message: LogMessage): [name: string, value: string][] {
+  const needed = new Set<string>(NEEDED_HEADERS.map((name) => name.toLowerCase()));
+  let characters = 0;
+  return (message.headerNames?.() ?? []).flatMap((name): [string, string][] => {
+    const value = message.header(name);
+    if (value === undefined || RESERVED_HEADER.test(name) || needed.has(name.toLowerCase())) return [];
+    characters += name.length + headerText(value).length;
+    return characters <= MAX_OTHER_HEADERS_CHARACTERS ? [[name, value]] : [];
+  });
 }
 
 /** A header is one line of printable ASCII; whatever came from outside is cut to that. */

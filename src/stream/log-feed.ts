@@ -48,7 +48,7 @@ const ACK_WAIT_NS = 600 * 1e9;
 const FULL_BY_BYTES = 'message size exceeds maxbytes';
 const CONSUMER_NOT_FOUND = 10014;
 const ACK = new TextEncoder().encode('+ACK');
-const NO_HEADER = (): undefined => undefined;
+const NO_HEADERS = { header: () => undefined, headerNames: () => [] };
 
 /**
  * Reads a stream in order, each message once, from a given sequence on. The durable consumer is made anew at each
@@ -183,11 +183,9 @@ export class LogFeed {
     this.#outstanding -= 1;
     if (sequence > this.#lastSequence) {
       this.#lastSequence = sequence;
-      const { headers } = message;
-      const header =
-        headers === undefined ? NO_HEADER : (name: string) => headers.get(name, Match.IgnoreCase) || undefined;
       this.#bufferedBytes += message.data.length;
-      this.#buffer.push({ subject: message.subject, data: message.data, header, sequence, storedAtMs, ackSubject });
+      const { subject, data } = message;
+      this.#buffer.push({ subject, data, ...readHeaders(message), sequence, storedAtMs, ackSubject });
     }
     if (this.#outstanding === 0) this.#pull();
     this.#wake?.();
@@ -215,6 +213,12 @@ export class LogFeed {
     this.#subscription?.unsubscribe();
     this.#wake?.();
   }
+}
+
+/** A message's headers as the codec looks at them: by name, without regard to case. */
+function readHeaders({ headers }: Msg): Pick<Required<LogMessage>, 'header' | 'headerNames'> {
+  if (headers === undefined) return NO_HEADERS;
+  return { header: (name) => headers.get(name, Match.IgnoreCase) || undefined, headerNames: () => headers.keys() };
 }
 
 /** Deletes a durable consumer; one that is not there is fine. */

@@ -53,6 +53,15 @@ test('parking the same message again adds nothing', async () => {
   assert.is((await log().manager.streams.info('METRICS_DEADLETTERS')).state.messages, 1);
 });
 
+test('the message of the same sequence in a stream that was made anew is another', async () => {
+  const refusal = { reason: 'invalid_json', errors: [] } as const;
+  for (const storedAtMs of [NOON_MS, NOON_MS + 1]) {
+    const letter = { message: message('metrics.events.user.a', 'x', { sequence: 5, storedAtMs }), refusal };
+    assert.ok(await parkDeadLetters(log().appender, [letter], MAX_PAYLOAD));
+  }
+  assert.is((await log().manager.streams.info('METRICS_DEADLETTERS')).state.messages, 2);
+});
+
 test('a message as large as the server takes is parked, cut to make room for the reason', async () => {
   const large = message('metrics.events.user.a', Buffer.alloc(MAX_PAYLOAD - 100, 'x'), { sequence: 6 });
   const refusal = { reason: 'invalid_json', errors: [{ pointer: '/a', detail: 'd'.repeat(5_000) }] } as const;

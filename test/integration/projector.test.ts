@@ -1,3 +1,4 @@
+import { headers } from 'nats';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../src/devservices/index.js';
@@ -78,6 +79,33 @@ test('what cannot be decoded is parked with its reason, and its neighbours are s
   assert.is(await rowsIn('user_events'), 27);
   const { state } = await log().manager.streams.info('METRICS_DEADLETTERS', { subjects_filter: '>' });
   assert.equal(state.subjects, { 'metrics.deadletter.invalid_json': 3, 'metrics.deadletter.unknown_subject': 1 });
+});
+
+test('a dead letter keeps the headers of its message, and none that tells JetStream what to do', async () => {
+  const original = headers();
+  original.set('X-Trace', 'abc');
+  original.set('Nats-Expected-Last-Sequence', '0');
+  original.set('Metrics-Reason', 'forged');
+  await log().appender.append(LOGIN, Buffer.from('x'), 'with-headers', original);
+  start();
+  await untilProjected(log(), store());
+  const letter = await log().manager.streams.getMessage('METRICS_DEADLETTERS', { seq: 1 });
+  assert.equal(
+    ['X-Trace', 'Nats-Expected-Last-Sequence', 'Metrics-Reason'].map((name) => letter.header.get(name)),
+    ['abc', '', 'invalid_json'],
+  );
+});
+
+test('where dead letters cannot be parked the projector waits and says so, and loses none', async () => {
+  await log().manager.streams.delete('METRICS_DEADLETTERS');
+  await publish(LOGIN, 'x', 'bad');
+  await publish(LOGIN, {}, 'good');
+  const projector = start();
+  await waitFor('the projector to wait', () => (projector.state.kind === 'retrying' ? true : undefined));
+  assert.is(await projectedTo(store()), 0);
+  await ensureStreams(log().manager, STREAM_SETTINGS);
+  await untilProjected(log(), store());
+  assert.is((await log().manager.streams.info('METRICS_DEADLETTERS')).state.messages, 1);
 });
 
 test('a batch of nothing but dead letters moves the checkpoint', async () => {

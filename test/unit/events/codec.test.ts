@@ -108,7 +108,7 @@ test('null counts as left out, and unknown fields are dropped from what is encod
   assert.equal(JSON.parse(Buffer.from(encodeBody(event, undefined)).toString()), { event_type: 'user_login' });
 });
 
-const STRUCTURED = { 'content-type': 'application/cloudevents+json; charset=utf-8' };
+const STRUCTURED = { 'content-type': 'Application/CloudEvents+JSON; charset=utf-8' };
 const ENVELOPE = {
   specversion: '1.0',
   id: 'e1',
