@@ -10,7 +10,7 @@ import type { DashboardRange } from './dashboard-range.js';
 import { readRequestSeries, readTopEndpoints } from './dashboard-requests.js';
 import { readEventTypes, readUserSeries } from './dashboard-users.js';
 import { readActiveUsers, readWindowCounts } from './postgres-windows.js';
-import { readOnly } from './read-only.js';
+import { REST_FACTOR, readOnly } from './read-only.js';
 import { QueryUnavailable, unavailable, within } from './unavailable.js';
 
 const TIMEOUT_MS = 15_000;
@@ -27,10 +27,10 @@ export interface DashboardContent {
 
 /**
  * Counts a range in the tables: all parts on one snapshot, so that they add up. The same range is counted once for all
- * who ask at the same time, and not again while the tables have not moved.
+ * who ask at the same time, and not again while the tables have not moved, or for a few times as long as it took.
  */
 export class DashboardSource {
-  readonly #answers = new AnswerCache<DashboardContent>();
+  readonly #answers = new AnswerCache<DashboardContent>(REST_FACTOR);
 
   constructor(
     private readonly pool: Pool,

@@ -6,18 +6,18 @@ import { AnswerCache } from './answer-cache.js';
 import { readPlatformCounters } from './postgres-counters.js';
 import { readServiceCounts } from './postgres-services.js';
 import { readActiveUsers, readWindowCounts } from './postgres-windows.js';
-import { readOnly } from './read-only.js';
+import { REST_FACTOR, readOnly } from './read-only.js';
 
 /**
  * Counts in the tables what RedisSource reads from the summaries, and gives the same. An answer is computed once for
- * all who ask at the same time, and kept while the tables have not moved.
+ * all who ask at the same time, and kept while the tables have not moved, or for a few times as long as it took.
  */
 export class PostgresSource implements CountsSource {
   readonly name = 'postgres';
-  readonly #windows = new AnswerCache<WindowCounts>();
-  readonly #activeUsers = new AnswerCache<ActiveUsers>();
-  readonly #services = new AnswerCache<readonly ServiceCounts[]>();
-  readonly #counters = new AnswerCache<PlatformCounters>();
+  readonly #windows = new AnswerCache<WindowCounts>(REST_FACTOR);
+  readonly #activeUsers = new AnswerCache<ActiveUsers>(REST_FACTOR);
+  readonly #services = new AnswerCache<readonly ServiceCounts[]>(REST_FACTOR);
+  readonly #counters = new AnswerCache<PlatformCounters>(REST_FACTOR);
 
   constructor(
     private readonly pool: Pool,

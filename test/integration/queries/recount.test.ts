@@ -200,7 +200,9 @@ test('sessions are kept in Redis by the worker, and counted from the tables with
   await away.end();
 });
 
+const ago = (milliseconds: number): string => new Date(Date.now() - milliseconds).toISOString();
 const RANGES: readonly RangeParameters[] = [
+  { from: ago(18_000_123), to: ago(3_600_457), interval: '61' },
   {},
   { from: '-1h', interval: '1m' },
   { from: '-7d', to: '-1d' },

@@ -132,6 +132,20 @@ test('however often the version moves while an answer is computed, one successor
   assert.equal(await Promise.all(later), [2, 2, 2]);
 });
 
+test('an answer that took long rests for a few times as long, though the version has moved', async () => {
+  const cache = new AnswerCache<number>(4);
+  let computed = 0;
+  const compute = async (): Promise<number> => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    computed += 1;
+    return computed;
+  };
+  assert.is(await cache.get('a', '1', compute), 1);
+  assert.is(await cache.get('a', '2', compute), 1);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  assert.is(await cache.get('a', '3', compute), 2);
+});
+
 test('a failure is told to all who asked at the same time, and not kept', async () => {
   const cache = new AnswerCache<string>();
   const fail = (): Promise<string> => Promise.reject(new Error('away'));
