@@ -11,7 +11,9 @@ import { root } from './bootstrap.mjs';
  */
 export function runMain(node, args) {
   const program = ['--enable-source-maps', join(root, 'dist', 'src', 'main.js'), ...args];
-  const child = spawn(node, program, { stdio: 'inherit' });
+  // Keeps what V8 compiled of some thousand modules: a third of the time that loading them takes.
+  const env = { NODE_COMPILE_CACHE: join(root, '.data', 'compile-cache'), ...process.env };
+  const child = spawn(node, program, { stdio: 'inherit', env });
   // A terminal sends Ctrl-C to its whole foreground group, the child among them, which then gets it twice and takes
   // the second as harmless; there is no telling such a signal from one that was sent to this process alone.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

@@ -84,16 +84,14 @@ function expectedStatus(error: unknown): number | undefined {
 async function runUntilStopped(root: string, env: Environment, stop: AbortSignal): Promise<number> {
   const { port, host } = loadConfig(env); // What is wrong is told before anything is started.
   await checkPort(root, port, host);
-  // Loading the service takes as long as starting the servers: both at once.
-  const appModule = import('../app.js');
-  appModule.catch(() => undefined); // Told where it is awaited.
   const services = await startDevServices({ root, env, log: tell, signal: stop });
   let app: RunningApp | undefined;
   try {
     const fullEnv = { ...env, ...services.env };
     const config = loadConfig(fullEnv);
-    const starting = appModule.then(({ startApp }) => startApp(config, openDevLog(root, config.logLevel)));
-    app = await unlessStopped(starting, stop);
+    // Not loaded earlier: it holds this thread for a second, in which servers that do answer would seem not to.
+    const { startApp } = await import('../app.js');
+    app = await unlessStopped(startApp(config, openDevLog(root, config.logLevel)), stop);
     writeDevEnv(root, { ...services.env, PORT: String(app.port), ...secretOf(config) });
     process.stdout.write(guide(app.port, await readyToken(config)));
     const ended = await Promise.race([aborted(stop), app.failed]);

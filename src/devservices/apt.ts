@@ -31,8 +31,8 @@ function run(command: string, args: string[], cwd: string, signal?: AbortSignal)
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
-      timeout: APT_TIMEOUT_MS,
-      ...(signal ? { signal } : {}),
+      // Not spawn's own time limit: its timer lives on where the program cannot be started.
+      signal: AbortSignal.any([AbortSignal.timeout(APT_TIMEOUT_MS), ...(signal ? [signal] : [])]),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';

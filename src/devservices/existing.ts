@@ -102,6 +102,7 @@ const CANDIDATES = { nats: natsCandidate, postgres: postgresCandidate, redis: re
 
 /**
  * The server that the environment names, else the one on the default port; undefined where there is none that fits.
+ * METRICS_PRIVATE_SERVERS=1 leaves the default ports out, for who has something of another project there.
  * What answers on a default port and does not fit is told to `log` and passed over.
  *
  * @throws UnusableServer when the environment names a server that does not answer or does not fit
@@ -113,6 +114,7 @@ export async function findExisting(
   defaultPorts: Readonly<Record<ServerKind, number>> = DEFAULT_PORTS,
 ): Promise<Existing | undefined> {
   const candidate = CANDIDATES[kind](env, defaultPorts[kind]);
+  if (candidate.named === '' && value(env, 'METRICS_PRIVATE_SERVERS') === '1') return undefined;
   const finding = await candidate.probe();
   const { address } = candidate;
   if (finding.state === 'fits') {

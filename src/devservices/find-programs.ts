@@ -10,7 +10,7 @@ export interface FindOptions {
   env?: NodeJS.ProcessEnv | undefined;
   log?: Log | undefined;
   kinds?: readonly ServerKind[] | undefined;
-  /** Look at PATH alone and not in the usual places. */
+  /** Look at PATH alone and not in the usual places; `npm start` does so where METRICS_SERVERS_FROM_PATH_ONLY is 1. */
   onlyPath?: boolean | undefined;
   /** Ends a download. */
   signal?: AbortSignal | undefined;

@@ -13,7 +13,7 @@ import type { ServerState } from './state.js';
 import type { Log, ManagedServer, Programs, ServerKind } from './types.js';
 import { poll } from './wait.js';
 
-const ADOPT_TIMEOUT_MS = 2000;
+const ADOPT_TIMEOUT_MS = 4000;
 
 export interface StartLocalOptions {
   kind: ServerKind;

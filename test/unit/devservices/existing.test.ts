@@ -44,6 +44,13 @@ test('what fits on the default port is used', async ({ servers }) => {
   assert.equal(lines, []);
 });
 
+test('what runs on the default port is left alone where only private servers are wanted', async ({ servers }) => {
+  const port = await listener(servers, NATS_WITH_JETSTREAM);
+  assert.is((await find('nats', { METRICS_PRIVATE_SERVERS: '1' }, port)).found, undefined);
+  const named = { METRICS_PRIVATE_SERVERS: '1', NATS_URL: `nats://127.0.0.1:${port}` };
+  assert.is((await find('nats', named, 1)).found?.way, 'environment');
+});
+
 test('nobody on the default port is no trouble and needs no word', async () => {
   const port = await freePort();
   for (const kind of ['nats', 'postgres', 'redis'] as const) {

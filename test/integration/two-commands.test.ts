@@ -1,0 +1,139 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { findInstalled, freePort, isRunning } from '../../src/devservices/index.js';
+import { NpmStart } from '../support/npm-start.js';
+import { copyProject, pathWithoutServers } from '../support/project-copy.js';
+import { waitFor } from '../support/servers.js';
+
+const STOP_BOUND_MS = 10_000;
+const READY = 'Ctrl-C stops';
+
+/** Without apt-get and without nats-server there is nothing to start `npm start` with. */
+const canRun = findInstalled({ root: tmpdir() }).missing.length === 0 || existsSync('/usr/bin/apt-get');
+const test = suite('npm start');
+const scenario = canRun ? test : test.skip;
+
+let folder = '';
+let env: NodeJS.ProcessEnv = {};
+let running: NpmStart | undefined;
+
+test.before(async () => {
+  folder = copyProject();
+  env = { ...process.env, PORT: String(await freePort()), METRICS_PRIVATE_SERVERS: '1' };
+  if (!existsSync('/usr/bin/apt-get')) return;
+  // Postgres is not what is missing on most machines, and the larger download by far.
+  const { postgresBin } = findInstalled({ root: folder }).programs;
+  const extra = postgresBin === '' ? [] : ['postgres', 'initdb'].map((name) => join(postgresBin, name));
+  env = { ...env, PATH: pathWithoutServers(folder, extra), METRICS_SERVERS_FROM_PATH_ONLY: '1' };
+});
+test.after(async () => {
+  if (running !== undefined && !running.hasEnded) running.signal('SIGTERM', 'group');
+  await running?.ended(STOP_BOUND_MS);
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+
+async function start(): Promise<NpmStart> {
+  running = new NpmStart(folder, env);
+  await running.line(READY);
+  return running;
+}
+
+/** What the printed curl line answers when it is pasted. */
+function paste(line: string): { status: number; body: unknown } {
+  const result = spawnSync('bash', ['-c', `${line} -w '\n%{http_code}'`], { encoding: 'utf8', env });
+  const [body = '', status = ''] = result.stdout.split(/\n(?=\d+$)/);
+  return { status: Number(status), body: JSON.parse(body || 'null') };
+}
+
+async function sendEvent(npm: NpmStart): Promise<number> {
+  return paste(await npm.line(`curl -sS -X POST http://localhost:${env.PORT}/metrics/events`)).status;
+}
+
+/** Waits until the printed line for the summary tells of so many logins. */
+async function seeLogins(npm: NpmStart, count: number): Promise<void> {
+  const line = await npm.line(`curl -sS http://localhost:${env.PORT}/metrics/summary`);
+  let last: unknown;
+  await waitFor(`${count} logins in the summary`, () => {
+    last = paste(line).body;
+    const users = typeof last === 'object' && last !== null && 'users' in last ? last.users : undefined;
+    return typeof users === 'object' && users !== null && 'logins' in users && users.logins === count
+      ? true
+      : undefined;
+  });
+}
+
+/** Stops and checks that nothing of it runs 10 s later. */
+async function stop(npm: NpmStart, signal: NodeJS.Signals, to: 'npm' | 'group'): Promise<void> {
+  const { service, servers } = npm.pids();
+  assert.is(servers.length, 3, 'all three servers are ours');
+  npm.signal(signal, to);
+  if (to === 'group') npm.signal(signal, to); // A second Ctrl-C is harmless.
+  const all = [service, ...servers];
+  await waitFor('the end of all', () => (all.some(isRunning) ? undefined : true), STOP_BOUND_MS);
+  assert.is(await npm.ended(STOP_BOUND_MS), 0, npm.output);
+  running = undefined;
+}
+
+scenario(
+  'on a machine without nats-server and redis-server it ends with an address and curl lines that work',
+  async () => {
+    const npm = await start();
+    assert.match(await npm.line('Dashboard:'), new RegExp(`http://localhost:${env.PORT}/#token=ey`));
+    assert.is(await sendEvent(npm), 202);
+    await seeLogins(npm, 1);
+    assert.is(statSync(join(folder, '.data', 'jwt-secret')).mode & 0o777, 0o600);
+    await stop(npm, 'SIGINT', 'npm');
+  },
+);
+
+scenario('a second start keeps the data, and a Ctrl-C for the whole group ends it as well', async () => {
+  const npm = await start();
+  await seeLogins(npm, 1);
+  assert.is(await sendEvent(npm), 202);
+  await seeLogins(npm, 2);
+  await stop(npm, 'SIGINT', 'group');
+});
+
+scenario('after a kill -9 the next start goes on with the servers that were left', async () => {
+  const killed = await start();
+  const { service, servers } = killed.pids();
+  process.kill(service, 'SIGKILL');
+  assert.is.not(await killed.ended(STOP_BOUND_MS), 0);
+  assert.ok(servers.every(isRunning), 'the servers are left');
+  const npm = await start();
+  assert.equal(npm.pids().servers, servers, npm.output);
+  await seeLogins(npm, 2);
+  assert.is(await sendEvent(npm), 202);
+  await seeLogins(npm, 3);
+});
+
+scenario('a second npm start beside it says that it already runs, and does no harm', async () => {
+  const first = running;
+  if (first === undefined) throw new Error('the scenario before has left none running');
+  const second = new NpmStart(folder, env);
+  assert.is(await second.ended(STOP_BOUND_MS), 1, second.output);
+  assert.match(second.output, `already runs in this folder (process ${first.pids().service})`);
+  await seeLogins(first, 3);
+  await stop(first, 'SIGTERM', 'npm');
+});
+
+scenario('a taken PORT is one clear line and status 2, and starts nothing', async () => {
+  const other = createServer();
+  const port = await freePort();
+  await new Promise<void>((resolve) => other.listen(port, resolve));
+  try {
+    const npm = new NpmStart(folder, { ...env, PORT: String(port) });
+    assert.is(await npm.ended(STOP_BOUND_MS), 2, npm.output);
+    assert.match(npm.output, `PORT ${port} is taken`);
+    assert.not.match(npm.output, 'started on port');
+  } finally {
+    other.close();
+  }
+});
+
+test.run();
