@@ -95,7 +95,7 @@ export class Appender {
   }
 
   /**
-   * Appends one message and resolves with JetStream's answer, never rejects.
+   * Appends one message and resolves with JetStream's answer; it rejects only where the id can be no header.
    *
    * @param id goes into `Nats-Msg-Id`; JetStream drops a repeat within the deduplication window
    */

@@ -86,6 +86,15 @@ test('without an acknowledgement the answer is no_acknowledgement', async () => 
   impatient.close();
 });
 
+test('an id that is no header takes no place in flight', async () => {
+  try {
+    await log().appender.append(SUBJECT, BODY, 'a\r\nb');
+    assert.unreachable();
+  } catch {
+    assert.is(log().appender.inFlight, 0);
+  }
+});
+
 test('where no stream takes the subject the answer is stream_missing', async () => {
   assert.is(reason(await log().appender.append('nobody.listens', BODY, 'a')), 'stream_missing');
 });

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { beginEpoch, moveCheckpoint, readCheckpoint } from '../../src/store/checkpoints.js';
@@ -178,6 +179,19 @@ async function rejects(work: () => Promise<unknown>, failure: string): Promise<v
   }
   assert.unreachable(`${failure} was expected`);
 }
+
+test('a missing partition is known whatever language Postgres speaks', () => {
+  const german = new pg.DatabaseError('keine Partition von Relation »user_events« für die Zeile gefunden', 1, 'error');
+  german.code = '23514';
+  assert.is(classifyFailure(german), 'missing_partition');
+  german.constraint = 'no_poison';
+  assert.is(classifyFailure(german), 'refused_row');
+});
+
+test('a process that stops within a transaction keeps its locks for a bounded time', async () => {
+  const { rows } = await store().pool.query('show idle_in_transaction_session_timeout');
+  assert.equal({ ...rows[0] }, { idle_in_transaction_session_timeout: '15s' });
+});
 
 test('a checkpoint moves only from where the batch began and only under its epoch', async () => {
   const { pool } = store();

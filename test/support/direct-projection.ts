@@ -72,7 +72,7 @@ export async function dumpSummaries(redis: Redis): Promise<Record<string, Record
 }
 
 async function scores(redis: Redis, key: string): Promise<Record<string, string>> {
-  const flat = await redis.zrange(key, 0, -1, 'WITHSCORES');
+  const flat = await redis.zrange(key, '0', '-1', 'WITHSCORES');
   const found: Record<string, string> = {};
   for (let index = 0; index + 1 < flat.length; index += 2) found[flat[index] ?? ''] = flat[index + 1] ?? '';
   return found;
