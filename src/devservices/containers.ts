@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Engine } from './engine.js';
 import { IMAGES } from './images.js';
 import { isPortFree } from './ports.js';
-import { probeNats, probePostgres, probeRedis } from './probes.js';
+import { ensureDatabase, probeNats, probePostgres, probeRedis } from './probes.js';
 import type { ManagedServer, ServerKind } from './types.js';
 import { poll } from './wait.js';
 
@@ -122,6 +122,8 @@ class ContainerServer implements ManagedServer {
   async ready(): Promise<void> {
     const isReady = await poll(() => answers(this.kind, this.host, this.port), READY_TIMEOUT_MS);
     if (!isReady) throw new Error(`the container of ${this.kind} does not answer within ${READY_TIMEOUT_MS} ms`);
+    // The image makes it with the cluster, but keeps to the name that the cluster was made with.
+    if (this.kind === 'postgres') await ensureDatabase(this.url);
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -143,6 +145,9 @@ class ContainerServer implements ManagedServer {
     this.#isGone = true;
     // The engine sends SIGKILL past its bound, in whole seconds.
     await this.container.stop({ t: Math.max(1, Math.floor(boundMs / 1000)) }).catch(() => undefined);
-    await this.container.remove({ force: true });
+    // Removed by another start already: as good.
+    await this.container.remove({ force: true }).catch((error: unknown) => {
+      if (!(error instanceof Error && 'statusCode' in error && error.statusCode === 404)) throw error;
+    });
   }
 }
