@@ -83,6 +83,7 @@ export class RedisSource implements PrimarySource {
   readonly #services = new AnswerCache<readonly ServiceCounts[]>();
   readonly #counters = new AnswerCache<PlatformCounters>();
   #generation = '';
+  #looking: Promise<Version> | undefined;
 
   constructor(
     private readonly redis: Redis,
@@ -139,8 +140,16 @@ export class RedisSource implements PrimarySource {
     return value;
   }
 
+  /** One look for all parts of an answer, which ask for it in the same moment. */
+  #version(): Promise<Version> {
+    this.#looking ??= this.#readVersion().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
   /** Reads which generation is current and where it stands; in one round trip as long as the generation is the same. */
-  async #version(): Promise<Version> {
+  async #readVersion(): Promise<Version> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const known = this.#generation;
       const pipeline = this.redis
