@@ -26,6 +26,9 @@ export function readCounts(output, trouble) {
   const passed = sum(text, 'Passed');
   const skipped = sum(text, 'Skipped');
   const failed = Math.max(0, total - passed);
+  if (trouble === undefined && failed > 0 && !/^ {3}FAIL /m.test(text)) {
+    return { passed, failed, skipped, trouble: 'did not execute all its tests: a hook threw, which uvu does not tell' };
+  }
   // A failed test is the whole story of status 1; it needs no second complaint.
   if (trouble === 'ended with status 1' && failed > 0) return { passed, failed, skipped, trouble: undefined };
   if (trouble !== undefined) return { passed, failed: Math.max(1, failed), skipped, trouble };
