@@ -18,23 +18,23 @@ function uvu(total: number, passed: number, skipped: number): string {
 }
 
 const FAILURE = '\n   FAIL  x  "a sentence"\n    why\n';
-const CASES: { when: string; output: string; trouble?: string; then: object }[] = [
-  { when: 'all passed', output: uvu(3, 3, 1), then: { passed: 3, failed: 0, skipped: 1 } },
+const CASES: { when: string; output: string; trouble?: string; expected: object }[] = [
+  { when: 'all passed', output: uvu(3, 3, 1), expected: { passed: 3, failed: 0, skipped: 1 } },
   {
     when: 'uvu coloured its lines',
     output: uvu(2, 2, 0).replace('  Passed:    2', '\u001b[32m  Passed:    2\u001b[39m'),
-    then: { passed: 2, failed: 0, skipped: 0 },
+    expected: { passed: 2, failed: 0, skipped: 0 },
   },
   {
     when: 'a test failed',
     output: FAILURE + uvu(3, 2, 0),
     trouble: 'ended with status 1',
-    then: { passed: 2, failed: 1, skipped: 0 },
+    expected: { passed: 2, failed: 1, skipped: 0 },
   },
   {
     when: 'a hook threw before any test, and uvu ended with 0',
     output: uvu(2, 0, 0),
-    then: {
+    expected: {
       passed: 0,
       failed: 2,
       skipped: 0,
@@ -45,22 +45,22 @@ const CASES: { when: string; output: string; trouble?: string; then: object }[] 
     when: 'all passed and the process crashed afterwards',
     output: uvu(1, 1, 0),
     trouble: 'ended with SIGSEGV',
-    then: { passed: 1, failed: 1, skipped: 0, trouble: 'ended with SIGSEGV' },
+    expected: { passed: 1, failed: 1, skipped: 0, trouble: 'ended with SIGSEGV' },
   },
   {
     when: 'nothing was run',
     output: '',
-    then: { passed: 0, failed: 1, skipped: 0, trouble: 'printed no counts' },
+    expected: { passed: 0, failed: 1, skipped: 0, trouble: 'printed no counts' },
   },
   {
     when: 'everything was skipped',
     output: uvu(0, 0, 4),
-    then: { passed: 0, failed: 1, skipped: 4, trouble: 'no test was executed' },
+    expected: { passed: 0, failed: 1, skipped: 4, trouble: 'no test was executed' },
   },
 ];
 
 const test = suite('what the runner counts');
-for (const { when, output, trouble, then } of CASES) {
-  test(`where ${when}`, () => assert.equal(counts(output, trouble), then));
+for (const { when, output, trouble, expected } of CASES) {
+  test(`where ${when}`, () => assert.equal(counts(output, trouble), expected));
 }
 test.run();
