@@ -12,6 +12,7 @@ import type { CodecOptions } from './events/codec.js';
 import { matchSources } from './events/sources.js';
 import { JwtGuard } from './http/auth/jwt-guard.js';
 import { TokenVerifier } from './http/auth/token-verifier.js';
+import { DocsController } from './http/docs-controller.js';
 import { EventsController } from './http/events-controller.js';
 import { HealthController } from './http/health-controller.js';
 import { HttpContext } from './http/http-context.js';
@@ -22,6 +23,7 @@ import { createHttpServer } from './http/server.js';
 import { Lifecycle } from './lifecycle.js';
 import { PartitionKeeper } from './projections/partition-keeper.js';
 import { Projector } from './projections/projector.js';
+import { SessionLengthsWorker } from './projections/session-lengths.js';
 import { SummaryWorker } from './projections/summary-worker.js';
 import { CountsReader } from './queries/counts-reader.js';
 import { DashboardSource } from './queries/dashboard-source.js';
@@ -217,6 +219,16 @@ async function startProjections(config: Config, parts: ProjectionParts): Promise
   summaries.start();
   lifecycle.onStop('summaries', () => summaries.stop());
 
+  const sessions = new SessionLengthsWorker({
+    pool,
+    redis,
+    intervalSeconds: config.aggregationIntervalSeconds,
+    logger,
+    now: Date.now,
+  });
+  sessions.start();
+  lifecycle.onStop('session lengths', () => sessions.stop());
+
   const projector = new Projector({
     ...parts,
     pool,
@@ -250,7 +262,7 @@ function composeModule(config: Config, parts: HttpParts): DynamicModule {
     controllers: [
       HealthController,
       PrometheusController,
-      ...(isApi ? [EventsController, MetricsController, PageController] : []),
+      ...(isApi ? [EventsController, MetricsController, DocsController, PageController] : []),
     ],
     providers: [
       { provide: HttpContext, useValue: context },

@@ -26,7 +26,7 @@ export async function startTestServers(): Promise<TestServers> {
     env: {
       HOST: '127.0.0.1',
       PORT: '0',
-      LOG_LEVEL: 'ERROR',
+      LOG_LEVEL: process.env.METRICS_TEST_LOG_LEVEL ?? 'ERROR',
       NATS_URL: nats.url,
       DATABASE_URL: database.url,
       REDIS_HOST: '127.0.0.1',
