@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CodecOptions } from '../events/codec.js';
 import { decodeMessage } from '../events/codec.js';
 import type { DeadLetter } from '../stream/dead-letters.js';
@@ -22,12 +23,22 @@ export interface PreparedBatch extends Batch {
   readonly messages: readonly FedMessage[];
 }
 
-/** Decodes each message once and folds it to its row and to the one delta of the batch. */
-export function prepareBatch(messages: readonly [FedMessage, ...FedMessage[]], context: FoldContext): PreparedBatch {
+/** Messages decoded in one go; then whatever else waits for this process has its turn. */
+const MESSAGES_PER_TURN = 200;
+
+/**
+ * Decodes each message once and folds it to its row and to the one delta of the batch. It does so in turns, so that
+ * the batch before, which is being committed meanwhile, is not kept from sending its rows to Postgres.
+ */
+export async function prepareBatch(
+  messages: readonly [FedMessage, ...FedMessage[]],
+  context: FoldContext,
+): Promise<PreparedBatch> {
   const rows: Row[] = [];
   const deadLetters: DeadLetter[] = [];
   let lastEventId = '';
-  for (const message of messages) {
+  for (const [index, message] of messages.entries()) {
+    if (index % MESSAGES_PER_TURN === MESSAGES_PER_TURN - 1) await nextTurn();
     const decoded = decodeMessage(message, context.codec);
     if (decoded.ok) {
       rows.push(toRow(decoded.value, context.routeOf));

@@ -168,7 +168,7 @@ export class Projector {
         const [first, ...rest] = await this.#takeOrFail(feed, committed);
         if (lease.lost) throw new ReignEnded('The lease was lost');
         if (first === undefined) continue;
-        const batch = prepareBatch([first, ...rest], context);
+        const batch = await prepareBatch([first, ...rest], context);
         await this.dependencies.partitions.ensure(new Set(batch.rows.map((row) => dayOf(row.timeMs))));
         const checkpoint = await committed;
         committed = this.#commit(batch, checkpoint, lease, context).then((next) => {
