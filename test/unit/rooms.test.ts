@@ -61,7 +61,8 @@ test('are all known to the rule and to docs/architecture.md', () => {
   const map = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
   for (const entry of readdirSync(SOURCE, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
-    assert.ok(entry.name in MAY_IMPORT, entry.name);
+    // The composition knows every room.
+    if (entry.name !== 'app') assert.ok(entry.name in MAY_IMPORT, entry.name);
     assert.ok(map.includes(`src/${entry.name}`), entry.name);
   }
 });

@@ -1,0 +1,101 @@
+import { type DynamicModule, type FactoryProvider, Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { AppendBatchHandler } from '../commands/append-batch.js';
+import { AppendEventHandler } from '../commands/append-event.js';
+import type { Config } from '../config.js';
+import type { BusinessMapping } from '../config-files.js';
+import { DocsController } from '../http/docs-controller.js';
+import { EventsController } from '../http/events-controller.js';
+import { HealthController } from '../http/health-controller.js';
+import { HttpContext } from '../http/http-context.js';
+import { MetricsController } from '../http/metrics-controller.js';
+import { PageController } from '../http/page-controller.js';
+import { PrometheusController } from '../http/prometheus-controller.js';
+import { CountsReader } from '../queries/counts-reader.js';
+import { DashboardSource } from '../queries/dashboard-source.js';
+import { GetDashboardHandler } from '../queries/get-dashboard.js';
+import { GetPrometheusHandler } from '../queries/get-prometheus.js';
+import { GetServicesHealthHandler } from '../queries/get-services-health.js';
+import { GetStatusHandler, type ReportedState } from '../queries/get-status.js';
+import { GetSummaryHandler } from '../queries/get-summary.js';
+import { PostgresSource } from '../queries/postgres-source.js';
+import { RedisSource } from '../queries/redis-source.js';
+import { SessionAverages } from '../queries/session-averages.js';
+import type { FiringAlertsReader } from '../queries/summary.js';
+import { SummaryLag } from '../queries/summary-lag.js';
+import type { Appender } from '../stream/append.js';
+import { describeStreams, storedAtMs } from '../stream/describe-streams.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { ServiceMetrics } from '../telemetry/service-metrics.js';
+import type { Folds } from './projections.js';
+import type { Servers, Stores } from './servers.js';
+
+/** No rules are evaluated yet, so nothing fires. */
+const NO_ALERTS: FiringAlertsReader = () => Promise.resolve([]);
+
+@Module({})
+class AppModule {}
+
+export interface HttpParts extends Servers, Stores {
+  readonly appender: Appender;
+  readonly metrics: ServiceMetrics;
+  readonly folds: Folds | undefined;
+  readonly business: BusinessMapping;
+  readonly logger: Logger;
+}
+
+/** The one module of Nest: buses, handlers and controllers, each listed. Other roles than `api` answer how they are. */
+export function composeModule(config: Config, parts: HttpParts): DynamicModule {
+  const isApi = config.roles.has('api');
+  const context = new HttpContext(config.retentionDays, config.prometheusToken, parts.metrics, Date.now);
+  return {
+    module: AppModule,
+    imports: [CqrsModule.forRoot()],
+    controllers: [
+      HealthController,
+      PrometheusController,
+      ...(isApi ? [EventsController, MetricsController, DocsController, PageController] : []),
+    ],
+    providers: [
+      { provide: HttpContext, useValue: context },
+      ...[...commandHandlers(parts), ...queryHandlers(config, parts)].map(provideInstance),
+    ],
+  };
+}
+
+/** Nest takes a handler that exists already from a factory only. */
+function provideInstance(handler: object): FactoryProvider {
+  return { provide: handler.constructor, useFactory: () => handler, inject: [] };
+}
+
+function commandHandlers({ appender }: HttpParts): object[] {
+  return [new AppendEventHandler(appender), new AppendBatchHandler(appender)];
+}
+
+function queryHandlers(config: Config, { pool, redis, folds, business, manager, logger }: HttpParts): object[] {
+  const { thresholds, aggregationIntervalSeconds: intervalSeconds } = config;
+  const limits = { ...thresholds, intervalSeconds };
+  const reader = new CountsReader({
+    redis: new RedisSource(redis, new SummaryLag(pool, Date.now)),
+    postgres: new PostgresSource(pool, business),
+    now: Date.now,
+    onFallback: (reason) => logger.warn({ reason }, 'Answers come from Postgres now'),
+  });
+  const sessions = new SessionAverages(redis, pool, intervalSeconds);
+  const reported = (): { tables?: ReportedState; summaries?: ReportedState } =>
+    folds === undefined ? {} : { tables: folds.projector.state, summaries: folds.summaries.state };
+  return [
+    new GetSummaryHandler(reader, sessions, limits, NO_ALERTS, Date.now),
+    new GetServicesHealthHandler(reader, limits, Date.now),
+    new GetDashboardHandler(reader, new DashboardSource(pool, business), limits, NO_ALERTS, Date.now),
+    new GetPrometheusHandler(reader, NO_ALERTS, Date.now),
+    new GetStatusHandler({
+      pool,
+      redis,
+      streams: () => describeStreams(manager),
+      storedAtMs: (sequence) => storedAtMs(manager, sequence),
+      reported,
+      now: Date.now,
+    }),
+  ];
+}

@@ -1,0 +1,74 @@
+import { hostname } from 'node:os';
+import type { Config } from '../config.js';
+import type { BusinessMapping } from '../config-files.js';
+import type { CodecOptions } from '../events/codec.js';
+import type { Lifecycle } from '../lifecycle.js';
+import { PartitionKeeper } from '../projections/partition-keeper.js';
+import { Projector } from '../projections/projector.js';
+import { SessionLengthsWorker } from '../projections/session-lengths.js';
+import { SummaryWorker } from '../projections/summary-worker.js';
+import { Partitions } from '../store/partitions.js';
+import type { Appender } from '../stream/append.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { ServiceMetrics } from '../telemetry/service-metrics.js';
+import { openStores, type Servers } from './servers.js';
+
+interface ProjectionParts extends Servers {
+  readonly appender: Appender;
+  readonly business: BusinessMapping;
+  readonly codec: CodecOptions;
+  readonly metrics: ServiceMetrics;
+  readonly logger: Logger;
+  readonly lifecycle: Lifecycle;
+}
+
+export interface Folds {
+  readonly projector: Projector;
+  readonly summaries: SummaryWorker;
+}
+
+const STORES = {
+  name: 'projections',
+  maxConnections: 4,
+  // A rebuild's deltas are large.
+  redisTimeoutMs: 10_000,
+};
+
+/** Everything that writes the tables and the summaries. */
+export async function startProjections(config: Config, parts: ProjectionParts): Promise<Folds> {
+  const { business, metrics, logger, lifecycle } = parts;
+  const { databaseUrl, retentionDays } = config;
+  const { pool, redis } = openStores(config, logger, lifecycle, STORES);
+
+  const partitions = new Partitions(pool);
+  const keeper = new PartitionKeeper(partitions, logger, Date.now);
+  await keeper.start();
+  lifecycle.onStop('partitions', () => keeper.stop());
+
+  const holder = `${hostname()}:${process.pid}`;
+  const summaries = new SummaryWorker({ pool, redis, databaseUrl, business, retentionDays, logger, metrics });
+  summaries.start();
+  lifecycle.onStop('summaries', () => summaries.stop());
+
+  const sessions = new SessionLengthsWorker({
+    pool,
+    redis,
+    intervalSeconds: config.aggregationIntervalSeconds,
+    logger,
+    now: Date.now,
+  });
+  sessions.start();
+  lifecycle.onStop('session lengths', () => sessions.stop());
+
+  const projector = new Projector({
+    ...parts,
+    pool,
+    partitions,
+    databaseUrl,
+    holder,
+    onCommit: () => summaries.wake(),
+  });
+  projector.start();
+  lifecycle.onStop('projector', () => projector.stop());
+  return { projector, summaries };
+}

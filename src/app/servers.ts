@@ -1,0 +1,86 @@
+import type { Redis } from 'ioredis';
+import type { JetStreamManager, NatsConnection } from 'nats';
+import type { Pool } from 'pg';
+import type { Config } from '../config.js';
+import type { Lifecycle } from '../lifecycle.js';
+import { migrate } from '../store/orm.js';
+import { openPool } from '../store/postgres.js';
+import { openRedis } from '../store/redis.js';
+import { ConnectionWatch, connectNats } from '../stream/connection.js';
+import { ensureStreams } from '../stream/streams.js';
+import type { Logger } from '../telemetry/logger.js';
+import { waitForServer } from '../wait-for-server.js';
+
+export interface Servers {
+  readonly connection: NatsConnection;
+  readonly watch: ConnectionWatch;
+  readonly manager: JetStreamManager;
+  /** Resolves if the connection to NATS is closed for good although nobody asked for it. */
+  readonly failed: Promise<'failed'>;
+}
+
+/** Connects to NATS and prepares streams and schema. Redis is not waited for: everything works without it. */
+export async function connectServers(
+  config: Config,
+  logger: Logger,
+  lifecycle: Lifecycle,
+  foreignSubjects: readonly string[],
+): Promise<Servers> {
+  const [connection] = await Promise.all([
+    waitForServer('NATS', logger, () => connectNats(config.nats, 'metrics-service')),
+    waitForServer('Postgres', logger, () => migrate(config.databaseUrl)),
+  ]);
+  let stopping = false;
+  lifecycle.onStop('nats', async () => {
+    stopping = true;
+    await connection.drain();
+  });
+  const failed = new Promise<'failed'>((resolve) => {
+    void connection.closed().then((error) => {
+      if (stopping) return;
+      logger.fatal({ err: error }, 'The connection to NATS is closed for good');
+      resolve('failed');
+    });
+  });
+  const manager = await waitForServer('JetStream', logger, () => connection.jetstreamManager());
+  const { retentionDays, dedupWindowSeconds, streamReplicas: replicas } = config;
+  const settings = { retentionDays, dedupWindowSeconds, replicas, maxBytes: 0, foreignSubjects };
+  for (const difference of await ensureStreams(manager, settings)) {
+    logger.warn(difference, 'A stream differs from the configuration and may not be changed');
+  }
+  return { connection, watch: new ConnectionWatch(connection), manager, failed };
+}
+
+/** Where a part of the service keeps its connections to Postgres and Redis. */
+export interface Stores {
+  readonly pool: Pool;
+  readonly redis: Redis;
+}
+
+/** Opens connections for one part of the service, so that none waits for another's. */
+export function openStores(
+  config: Config,
+  logger: Logger,
+  lifecycle: Lifecycle,
+  part: { readonly name: string; readonly maxConnections: number; readonly redisTimeoutMs: number },
+): Stores {
+  const pool = openPool({
+    databaseUrl: config.databaseUrl,
+    maxConnections: part.maxConnections,
+    applicationName: `metrics-service ${part.name}`,
+    onError: (error) => logger.warn({ reason: error.message }, 'A connection to Postgres broke'),
+  });
+  lifecycle.onStop(`${part.name}: postgres`, () => pool.end());
+  const redis = openRedis(config.redis, part.redisTimeoutMs, logRedisTrouble(logger));
+  lifecycle.onStop(`${part.name}: redis`, () => redis.disconnect());
+  return { pool, redis };
+}
+
+/** Says once what is wrong with Redis, not at each try to come back. */
+function logRedisTrouble(logger: Logger): (error: Error) => void {
+  let told = '';
+  return ({ message }) => {
+    if (message !== told) logger.warn({ reason: message }, 'Redis is away');
+    told = message;
+  };
+}
