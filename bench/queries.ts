@@ -12,7 +12,7 @@ import { RedisSource } from '../src/queries/redis-source.js';
 import { healthBounds } from '../src/queries/services-health.js';
 import { SummaryLag } from '../src/queries/summary-lag.js';
 import { windowBounds } from '../src/queries/windows.js';
-import { migrate } from '../src/store/orm.js';
+import { migrate } from '../src/store/migrate.js';
 import { openPool } from '../src/store/postgres.js';
 import { openRedis } from '../src/store/redis.js';
 import { SESSION_LENGTHS_KEY } from '../src/store/session-lengths.js';

@@ -3,7 +3,7 @@ import type { JetStreamManager, NatsConnection } from 'nats';
 import type { Pool } from 'pg';
 import type { Config } from '../config.js';
 import type { Lifecycle } from '../lifecycle.js';
-import { migrate } from '../store/orm.js';
+import { migrate } from '../store/migrate.js';
 import { openPool } from '../store/postgres.js';
 import { openRedis } from '../store/redis.js';
 import { ConnectionWatch, connectNats } from '../stream/connection.js';

@@ -1,5 +1,5 @@
 import { type Environment, readDatabaseUrl } from '../config.js';
-import { migrate } from '../store/orm.js';
+import { migrate } from '../store/migrate.js';
 
 /** `metrics migrate`: brings the schema up to date. */
 export async function runMigrate(env: Environment, json: boolean): Promise<number> {

@@ -4,8 +4,11 @@ import { Migration20261124000000_tables } from '../../migrations/Migration202611
 import { ENTITIES } from './entities.js';
 import { withAdvisoryLock } from './locks.js';
 
-/** Every migration, in order. They are listed by hand, so that a build contains what it runs. */
-const MIGRATIONS = [Migration20261124000000_tables].map((migration) => ({ name: migration.name, class: migration }));
+/** Every migration, in the order of `MIGRATION_NAMES`. Listed by hand, so that a build contains what it runs. */
+export const MIGRATIONS = [Migration20261124000000_tables].map((migration) => ({
+  name: migration.name,
+  class: migration,
+}));
 
 /** Opens MikroORM; it connects with the first query. */
 export function openOrm(databaseUrl: string): Promise<MikroORM> {
@@ -21,12 +24,8 @@ export function openOrm(databaseUrl: string): Promise<MikroORM> {
   });
 }
 
-/**
- * Brings the schema up to date. Several processes may start at once: one migrates, the others wait for it.
- *
- * @returns the names of the migrations that were run
- */
-export async function migrate(databaseUrl: string): Promise<string[]> {
+/** Runs the migrations that are not noted as done; `migrate` is the way to call it. @returns their names */
+export async function runMigrations(databaseUrl: string): Promise<string[]> {
   const orm = await openOrm(databaseUrl);
   try {
     return await withAdvisoryLock(databaseUrl, 'migrations', async () => {

@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../src/devservices/index.js';
 import type { Projector } from '../../src/projections/projector.js';
-import { migrate } from '../../src/store/orm.js';
+import { migrate } from '../../src/store/migrate.js';
 import { Partitions } from '../../src/store/partitions.js';
 import { count, openStore, type TestStore, testPool } from '../support/database.js';
 import { appendUsers, ids, openLog, type TestLog } from '../support/log.js';

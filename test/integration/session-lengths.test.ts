@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../src/devservices/index.js';
 import type { LogEvent } from '../../src/events/kinds.js';
 import { SessionLengthsWorker } from '../../src/projections/session-lengths.js';
-import { migrate } from '../../src/store/orm.js';
+import { migrate } from '../../src/store/migrate.js';
 import { openPool } from '../../src/store/postgres.js';
 import { openRedis } from '../../src/store/redis.js';
 import {

@@ -4,10 +4,12 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MIGRATION_NAMES } from '../../migrations/names.js';
 import { beginEpoch, moveCheckpoint, readCheckpoint } from '../../src/store/checkpoints.js';
 import { ApiMetricRow, ProjectionCheckpoint, SystemMetricRow, UserEventRow } from '../../src/store/entities.js';
 import { Lease } from '../../src/store/lease.js';
-import { migrate, openOrm } from '../../src/store/orm.js';
+import { migrate } from '../../src/store/migrate.js';
+import { MIGRATIONS, openOrm } from '../../src/store/orm.js';
 import { dayOf, EVENT_TABLES, Partitions, partitionName } from '../../src/store/partitions.js';
 import { classifyFailure, inTransaction } from '../../src/store/postgres.js';
 import { count, openStore, type TestStore, testPool } from '../support/database.js';
@@ -24,6 +26,13 @@ test.before.each(async () => {
 });
 test.after.each(async () => {
   await context.store?.close();
+});
+
+test('the names of the migrations are those of the migrations', () => {
+  assert.equal(
+    MIGRATION_NAMES,
+    MIGRATIONS.map(({ name }) => name),
+  );
 });
 
 test('migrating twice, and in two processes at once, does the work once', async () => {

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { migrate } from '../../src/store/orm.js';
+import { migrate } from '../../src/store/migrate.js';
 import { Partitions } from '../../src/store/partitions.js';
 import { openPool } from '../../src/store/postgres.js';
 import { testDatabase } from './servers.js';

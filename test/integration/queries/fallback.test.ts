@@ -17,7 +17,7 @@ import { SessionAverages } from '../../../src/queries/session-averages.js';
 import type { Summary } from '../../../src/queries/summary.js';
 import { SummaryLag } from '../../../src/queries/summary-lag.js';
 import { QueryUnavailable } from '../../../src/queries/unavailable.js';
-import { migrate } from '../../../src/store/orm.js';
+import { migrate } from '../../../src/store/migrate.js';
 import { openPool } from '../../../src/store/postgres.js';
 import { openRedis } from '../../../src/store/redis.js';
 import { createServiceMetrics } from '../../../src/telemetry/service-metrics.js';

@@ -17,7 +17,7 @@ import { SessionAverages } from '../../../src/queries/session-averages.js';
 import { responseTimes } from '../../../src/queries/summary.js';
 import { SummaryLag } from '../../../src/queries/summary-lag.js';
 import { SUMMARY_WINDOWS, windowBounds } from '../../../src/queries/windows.js';
-import { migrate } from '../../../src/store/orm.js';
+import { migrate } from '../../../src/store/migrate.js';
 import { openPool } from '../../../src/store/postgres.js';
 import { openRedis } from '../../../src/store/redis.js';
 import { SESSION_LENGTHS_KEY } from '../../../src/store/session-lengths.js';
