@@ -25,7 +25,13 @@ function stopOnSignal() {
 
 /** The environment of the tests: ours without what would make their outcome depend on this terminal or its servers. */
 function testEnvironment(programs) {
-  const env = { ...process.env, NO_COLOR: '1', METRICS_TEST_PROGRAMS: JSON.stringify(programs) };
+  const env = {
+    // Keeps what V8 compiled, since each file loads the same thousand modules.
+    NODE_COMPILE_CACHE: join(root, '.data', 'compile-cache'),
+    ...process.env,
+    NO_COLOR: '1',
+    METRICS_TEST_PROGRAMS: JSON.stringify(programs),
+  };
   const named = ['NATS_URL', 'DATABASE_URL', 'REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD', 'PORT', 'FORCE_COLOR'];
   for (const name of [...named, ...Object.keys(env).filter((name) => name.startsWith('JWT_'))]) delete env[name];
   return env;

@@ -79,7 +79,8 @@ function queryHandlers(config: Config, { pool, redis, folds, business, manager, 
     redis: new RedisSource(redis, new SummaryLag(pool, Date.now)),
     postgres: new PostgresSource(pool, business),
     now: Date.now,
-    onFallback: (reason) => logger.warn({ reason }, 'Answers come from Postgres now'),
+    // Not a warning: what is wrong with Redis is told where it is noticed, and at a first start nothing is.
+    onFallback: (reason) => logger.info({ reason }, 'Answers come from Postgres now'),
   });
   const sessions = new SessionAverages(redis, pool, intervalSeconds);
   const reported = (): { tables?: ReportedState; summaries?: ReportedState } =>

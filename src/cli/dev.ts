@@ -13,7 +13,7 @@ import { forgetDevEnv, writeDevEnv } from './dev-env.js';
 import { guide } from './dev-guide.js';
 import { openDevLog, SERVICE_LOG } from './dev-log.js';
 import { devSecret } from './dev-secret.js';
-import { signToken, TOKEN_DEFAULTS } from './token.js';
+import { signTokenFor, TOKEN_DEFAULTS } from './token.js';
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 // Together below the 10 s within which Ctrl-C ends everything; a server that is killed takes up to 2 s more.
@@ -93,7 +93,7 @@ async function runUntilStopped(root: string, env: Environment, stop: AbortSignal
     const { startApp } = await import('../app.js');
     app = await unlessStopped(startApp(config, openDevLog(root, config.logLevel)), stop);
     writeDevEnv(root, { ...services.env, PORT: String(app.port), ...secretOf(config) });
-    process.stdout.write(guide(app.port, await readyToken(config)));
+    process.stdout.write(guide(app.port, await signTokenFor(config.jwt, { ...TOKEN_DEFAULTS, sub: 'developer' })));
     const ended = await Promise.race([aborted(stop), app.failed]);
     tell(ended === 'failed' ? `The service cannot go on; ${SERVICE_LOG} says why. Stopping …` : 'Stopping …');
     return ended === 'failed' ? 1 : 0;
@@ -153,9 +153,4 @@ async function endAll(root: string, app: RunningApp | undefined, services: DevSe
 
 function secretOf({ jwt }: Config): { JWT_SECRET?: string } {
   return jwt.key.from === 'secret' ? { JWT_SECRET: jwt.key.secret } : {};
-}
-
-/** A token for the dashboard and curl; undefined where only somebody else can sign tokens. */
-async function readyToken({ jwt }: Config): Promise<string | undefined> {
-  return jwt.key.from === 'secret' ? signToken(jwt.key.secret, { ...TOKEN_DEFAULTS, sub: 'developer' }) : undefined;
 }

@@ -1,22 +1,22 @@
 import type { Environment } from '../config.js';
 import { ConfigError, loadConfig } from '../config.js';
-import { signToken, TOKEN_DEFAULTS } from './token.js';
+import { signTokenFor, TOKEN_DEFAULTS } from './token.js';
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3_600, d: 86_400 };
 
 /** `metrics token`: prints a token signed with JWT_SECRET. */
 export async function runToken(env: Environment, options: Readonly<Record<string, unknown>>): Promise<number> {
-  const { key } = loadConfig(env).jwt;
-  if (key.from !== 'secret') {
-    throw new ConfigError([{ name: 'JWT_SECRET', detail: 'is not set: who has the private key signs the tokens' }]);
-  }
   const { sub = TOKEN_DEFAULTS.sub, scope = TOKEN_DEFAULTS.scope, ttl } = options;
   const ttlSeconds = ttl === undefined ? TOKEN_DEFAULTS.ttlSeconds : parseDuration(String(ttl));
   const scopes = String(scope)
     .split(/[\s,]+/)
     .filter((each) => each !== '')
     .join(' ');
-  process.stdout.write(`${await signToken(key.secret, { sub: String(sub), scope: scopes, ttlSeconds })}\n`);
+  const token = await signTokenFor(loadConfig(env).jwt, { sub: String(sub), scope: scopes, ttlSeconds });
+  if (token === undefined) {
+    throw new ConfigError([{ name: 'JWT_SECRET', detail: 'is not set: who has the private key signs the tokens' }]);
+  }
+  process.stdout.write(`${token}\n`);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CodecOptions } from '../events/codec.js';
 import { decodeMessage } from '../events/codec.js';
+import type { Refusal } from '../events/refusals.js';
 import type { DeadLetter } from '../stream/dead-letters.js';
 import type { FedMessage } from '../stream/log-feed.js';
 import { type Row, toRow } from './rows.js';
@@ -60,4 +61,25 @@ export async function prepareBatch(
     toSequence: lastMessage.sequence,
     freshSeries: context.registry.takeFresh(),
   };
+}
+
+/**
+ * Takes refused rows out of a batch: the others get a delta of their own, and each refused message becomes a dead letter.
+ * The series stay as they are, because the registry in memory has admitted them.
+ */
+export function setAside(
+  batch: PreparedBatch,
+  refused: readonly { readonly row: Row; readonly error: unknown }[],
+  context: FoldContext,
+): { readonly kept: PreparedBatch; readonly letters: readonly DeadLetter[] } {
+  const bySequence = new Map(batch.messages.map((message) => [message.sequence, message]));
+  const letters = refused.flatMap(({ row, error }) => {
+    const message = bySequence.get(row.sequence);
+    const detail = error instanceof Error ? error.message : 'refused';
+    const refusal: Refusal = { reason: 'refused_by_database', errors: [{ pointer: '', detail }] };
+    return message === undefined ? [] : [{ message, refusal }];
+  });
+  const gone = new Set(refused.map(({ row }) => row.sequence));
+  const rows = batch.rows.filter((row) => !gone.has(row.sequence));
+  return { kept: { ...batch, rows, delta: foldDelta(rows, context.registry, context.business) }, letters };
 }

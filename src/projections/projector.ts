@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import type { Pool } from 'pg';
 import type { CodecOptions } from '../events/codec.js';
-import type { Refusal } from '../events/refusals.js';
 import { beginEpoch, type Checkpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
 import { Lease } from '../store/lease.js';
 import { dayOf, type Partitions } from '../store/partitions.js';
@@ -16,7 +15,7 @@ import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import { checkLog } from './check-log.js';
 import { loadSeries } from './load-series.js';
-import { type FoldContext, type PreparedBatch, prepareBatch } from './prepare-batch.js';
+import { type FoldContext, type PreparedBatch, prepareBatch, setAside } from './prepare-batch.js';
 import { memoizedRoutes } from './route.js';
 import { type BusinessTypes, foldDelta, MAX_ROWS_PER_DELTA } from './summary-delta.js';
 import { findRefusedRows, type WriteMode, writeBatch } from './write-batch.js';
@@ -246,10 +245,7 @@ export class Projector {
     await this.dependencies.partitions.ensure(new Set(batch.rows.map((row) => dayOf(row.timeMs))));
   }
 
-  /**
-   * Parks the rows that Postgres refuses, each with its reason, and keeps the others with a delta of their own. The
-   * series stay as they are: the registry in memory has admitted them.
-   */
+  /** Parks the rows that Postgres refuses, each with its reason, and keeps the others. */
   async #withoutRefused(
     batch: PreparedBatch,
     failure: unknown,
@@ -260,17 +256,9 @@ export class Projector {
     const refused = await findRefusedRows(this.dependencies.pool, batch.rows, isRefusal);
     // No row by itself is to blame: the reign ends, and the wait before the next keeps this from spinning.
     if (refused.length === 0) throw failure;
-    const bySequence = new Map(batch.messages.map((message) => [message.sequence, message]));
-    const letters = refused.flatMap(({ row, error }) => {
-      const message = bySequence.get(row.sequence);
-      const detail = error instanceof Error ? error.message : 'refused';
-      const refusal: Refusal = { reason: 'refused_by_database', errors: [{ pointer: '', detail }] };
-      return message === undefined ? [] : [{ message, refusal }];
-    });
+    const { kept, letters } = setAside(batch, refused, context);
     await this.#park(letters, lease);
-    const gone = new Set(refused.map(({ row }) => row.sequence));
-    const rows = batch.rows.filter((row) => !gone.has(row.sequence));
-    return { ...batch, rows, delta: foldDelta(rows, context.registry, context.business) };
+    return kept;
   }
 
   async #park(letters: PreparedBatch['deadLetters'], lease: Lease): Promise<void> {

@@ -80,28 +80,33 @@ export class SessionLengthsWorker {
     return await inTransaction(
       this.dependencies.pool,
       async (client) => {
-        await this.#cancelWhenStopped(client);
+        const stopWatching = await this.#cancelWhenStopped(client);
         const lengths = (window: SummaryWindow): Promise<SessionLengths> =>
           readSessionLengths(client, windowBounds(window, nowMs).fromS * 1000, null);
-        const windows = {
-          '1h': await lengths('1h'),
-          '24h': await lengths('24h'),
-          '7d': await lengths('7d'),
-          '30d': await lengths('30d'),
-        };
-        return { computedAtMs: nowMs, windows };
+        try {
+          const windows = {
+            '1h': await lengths('1h'),
+            '24h': await lengths('24h'),
+            '7d': await lengths('7d'),
+            '30d': await lengths('30d'),
+          };
+          return { computedAtMs: nowMs, windows };
+        } finally {
+          stopWatching();
+        }
       },
       begin,
     );
   }
 
-  /** A count over weeks must not hold up the end of the process. */
-  async #cancelWhenStopped(client: PoolClient): Promise<void> {
+  /** A count over weeks must not hold up the end of the process. @returns ends the watch, before the session is used again */
+  async #cancelWhenStopped(client: PoolClient): Promise<() => void> {
     const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
     const cancel = (): void => {
       this.dependencies.pool.query('select pg_cancel_backend($1)', [rows[0]?.pid]).catch(() => undefined);
     };
     this.#stopping.signal.addEventListener('abort', cancel, { once: true });
+    return () => this.#stopping.signal.removeEventListener('abort', cancel);
   }
 
   async #pause(milliseconds: number): Promise<void> {

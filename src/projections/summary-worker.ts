@@ -145,7 +145,7 @@ export class SummaryWorker {
   async #step(signal: AbortSignal): Promise<boolean> {
     const { redis, pool } = this.dependencies;
     const found = await readPosition(redis);
-    if (found === undefined) return await this.#rebuild('redis_emptied', signal);
+    if (found === undefined) return await this.#rebuild('redis_empty', signal);
     if (found.business !== this.#businessHash) return await this.#rebuild('business_mapping_changed', signal);
     if (!/^\d{1,18}$/.test(found.position)) return await this.#rebuild('position_unreadable', signal);
     const { rows } = await pool.query<OutboxRow>(
@@ -192,7 +192,8 @@ export class SummaryWorker {
   async #rebuild(reason: string, signal: AbortSignal): Promise<boolean> {
     const { pool, redis, business, logger, metrics } = this.dependencies;
     this.#state = { kind: 'rebuilding' };
-    logger.warn({ reason }, 'Rebuilding the summaries from Postgres');
+    // An empty Redis is what every first start finds; whether it was emptied, the service cannot know.
+    logger[reason === 'redis_empty' ? 'info' : 'warn']({ reason }, 'Building the summaries from the tables');
     metrics.summaryRebuilds.inc({ reason });
     const { generation, position } = await rebuildSummaries(pool, redis, {
       business,
@@ -201,7 +202,7 @@ export class SummaryWorker {
       signal,
     });
     this.#atSequence(Number(position));
-    logger.info({ generation, sequence: Number(position) }, 'The summaries are rebuilt');
+    logger.info({ generation, sequence: Number(position) }, 'The summaries are built');
     return true;
   }
 

@@ -41,8 +41,10 @@ export interface FedMessage extends LogMessage {
 const PULL_EXPIRES_MS = 5_000;
 /** What one pull may bring in bytes; as much again may wait to be taken. */
 const PULL_MAX_BYTES = 32 * 1024 * 1024;
-/** The server answers each pull at its expiry at the latest; past this it or the connection is gone. */
-const PULL_SILENCE_MS = PULL_EXPIRES_MS + 5_000;
+/** While a pull waits, the server says so this often. */
+const HEARTBEAT_MS = 1_000;
+/** Past this the server, the connection or the consumer is gone: of a deleted consumer nobody tells. */
+const MAX_SILENCE_MS = 3_500;
 /** Longer than any outage of Postgres that a batch may wait for: a redelivery would only be skipped anyway. */
 const ACK_WAIT_NS = 600 * 1e9;
 const FULL_BY_BYTES = 'message size exceeds maxbytes';
@@ -66,7 +68,7 @@ export class LogFeed {
   #wake: (() => void) | undefined;
   #outstanding = 0;
   #bufferedBytes = 0;
-  #pullDeadlineMs = 0;
+  #heardAtMs = 0;
   #deliverySequence = 0;
   #lastSequence: number;
 
@@ -119,14 +121,18 @@ export class LogFeed {
   async take(maxMessages: number, maxWaitMs: number): Promise<FedMessage[]> {
     if (this.#buffer.length === 0) await this.#waitForMessage(maxWaitMs);
     if (this.#broken !== undefined) throw new FeedBroken(this.#broken);
-    if (this.#outstanding > 0 && Date.now() > this.#pullDeadlineMs) {
-      this.#break('silent');
-      throw new FeedBroken('silent');
-    }
+    if (this.#buffer.length === 0) this.#checkSilence();
     const taken = this.#buffer.splice(0, maxMessages);
     for (const message of taken) this.#bufferedBytes -= message.data.length;
     this.#pull();
     return taken;
+  }
+
+  /** Looked at only after a wait for messages, so that a process that was busy itself does not blame the server. */
+  #checkSilence(): void {
+    if (this.#outstanding === 0 || Date.now() - this.#heardAtMs < MAX_SILENCE_MS) return;
+    this.#break('silent');
+    throw new FeedBroken('silent');
   }
 
   /** Tells the server that this message and all before it are done. A lost acknowledgement is made good by the next. */
@@ -156,13 +162,14 @@ export class LogFeed {
     if (this.#broken !== undefined || this.#outstanding > 0) return;
     if (this.#buffer.length >= this.options.pullSize || this.#bufferedBytes >= PULL_MAX_BYTES) return;
     this.#outstanding = this.options.pullSize;
-    this.#pullDeadlineMs = Date.now() + PULL_SILENCE_MS;
+    this.#heardAtMs = Date.now();
     // A single message that is larger than the pull would never come.
     const maxBytes = Math.max(PULL_MAX_BYTES, 2 * (this.connection.info?.max_payload ?? 0));
     const request = JSON.stringify({
       batch: this.options.pullSize,
       expires: PULL_EXPIRES_MS * 1e6,
       max_bytes: maxBytes,
+      idle_heartbeat: HEARTBEAT_MS * 1e6,
     });
     const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.options.stream}.${this.options.durable}`;
     try {
@@ -175,6 +182,7 @@ export class LogFeed {
 
   #receive(message: Msg): void {
     if (this.#broken !== undefined) return;
+    this.#heardAtMs = Date.now();
     const ackSubject = message.reply;
     if (ackSubject === undefined || !ackSubject.startsWith('$JS.ACK.')) return this.#onStatus(message);
     const { sequence, deliverySequence, storedAtMs } = parseAckSubject(ackSubject);

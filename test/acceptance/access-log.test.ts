@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { OperationalStatus } from '../../src/queries/get-status.js';
 import type { Summary } from '../../src/queries/summary.js';
-import { type LoggedRequest, readAccessLog, toApiEvent } from '../support/access-log.js';
+import { type LoggedRequest, parseLine, readAccessLog, toApiEvent } from '../support/access-log.js';
 import { testPool } from '../support/database.js';
 import { waitFor } from '../support/servers.js';
 import { startTestService, type TestService } from '../support/service.js';
@@ -150,6 +150,21 @@ test('the scrape says the same', async () => {
   for (const [endpoint, count] of topTen(countBy(requests, route))) assert.is(labelled[endpoint], count, endpoint);
 });
 
-// uvu runs a suite's hooks even when all its tests are skipped, so the suite itself stays away.
+const reading = suite('Reading an access log');
+
+reading('a line becomes a request, its time in UTC', () => {
+  const line = '10.0.0.1 - frank [17/May/2015:10:05:03 +0200] "GET /a?b=c HTTP/1.1" 200 2326 "-" "curl"';
+  const timeMs = Date.UTC(2015, 4, 17, 8, 5, 3);
+  assert.equal(parseLine(line), { timeMs, method: 'GET', target: '/a?b=c', status: 200, responseBytes: 2326 });
+});
+
+reading('nothing sent has no size, and what is no line is told', () => {
+  assert.is(parseLine('h - - [01/Jan/2020:00:00:00 +0000] "HEAD / HTTP/1.0" 304 - "-" "-"').responseBytes, undefined);
+  assert.throws(() => parseLine('no line'), /no line of combined log format/);
+});
+
+reading.run();
+
+// uvu runs a suite's hooks even where all its tests are skipped, so without the log the suite itself stays away.
 if (existsSync(LOG_FILE)) test.run();
-else console.log(`SKIPPED: ${LOG_FILE} is not there`);
+else console.log('The access log is not there: only reading one was tried');

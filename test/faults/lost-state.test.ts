@@ -10,6 +10,9 @@ const test = suite('State is lost while events arrive');
 
 const ROUNDS = 10;
 const EVENTS_PER_ROUND = 1_000;
+const DELETIONS = 3;
+/** The server says nothing of a deletion; the feed notices that its pulls are no longer answered. */
+const CONSUMER_TIMEOUT_MS = 30_000;
 
 let stage: Stage;
 let redis: Redis;
@@ -55,22 +58,20 @@ test('Redis is emptied while nothing arrives, and is filled again', async () => 
   await assertInvariant(stage);
 });
 
-test('the durable consumer is deleted ten times', async () => {
+test('the durable consumer is deleted three times', async () => {
   const manager = await stage.connection.jetstreamManager();
-  let deleted = 0;
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let round = 0; round < DELETIONS; round += 1) {
     await roundWith(async () => {
       // It may be away at this moment, because the last deletion is being made good.
-      await waitFor('the consumer', () =>
+      const there = () =>
         manager.consumers.info('METRICS', 'projector').then(
           () => true as const,
           () => undefined,
-        ),
-      );
-      if (await manager.consumers.delete('METRICS', 'projector')) deleted += 1;
+        );
+      await waitFor('the consumer', there, CONSUMER_TIMEOUT_MS);
+      assert.ok(await manager.consumers.delete('METRICS', 'projector'));
     });
   }
-  assert.is(deleted, ROUNDS);
   await assertInvariant(stage);
 });
 

@@ -24,7 +24,8 @@ export function readAccessLog(file: string): LoggedRequest[] {
   return lines.map(parseLine);
 }
 
-function parseLine(line: string): LoggedRequest {
+/** Reads one line. @throws where it is none of combined log format */
+export function parseLine(line: string): LoggedRequest {
   const match = LINE.exec(line);
   if (match === null) throw new Error(`no line of combined log format: ${line}`);
   const [, day, month = '', year, hour, minute, second, sign, zoneHours, zoneMinutes, method = '', target = ''] = match;
