@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
-import { pino } from 'pino';
+import { type DestinationStream, pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../src/devservices/index.js';
@@ -65,9 +65,9 @@ test.after(async () => {
   await Promise.all([server.stop(), database.drop()]);
 });
 
-function startWorker(now: () => number): SessionLengthsWorker {
+function startWorker(now: () => number, log: DestinationStream = { write: () => undefined }): SessionLengthsWorker {
   const { pool, redis, workers } = bench();
-  const logger = pino({ level: 'silent' });
+  const logger = pino({ level: 'warn' }, log);
   const worker = new SessionLengthsWorker({ pool, redis, intervalSeconds: INTERVAL_SECONDS, logger, now });
   workers.push(worker);
   worker.start();
@@ -207,8 +207,13 @@ test('they are computed at the start, kept for an interval, and computed again a
   assert.is(first.computedAtMs, NOON);
   // A second process finds that there is nothing to do.
   nowMs += INTERVAL_SECONDS * 1000 - 1;
-  startWorker(() => nowMs);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  let looks = 0;
+  startWorker(() => {
+    looks += 1;
+    return nowMs;
+  });
+  // It asks for the time at each look; at the second one the first has come to its end.
+  await waitFor('two looks', () => (looks >= 2 ? true : undefined));
   assert.is((await viewOf())?.computedAtMs, NOON);
   nowMs += 1;
   await waitFor('a new view', async () => ((await viewOf())?.computedAtMs === nowMs ? true : undefined));
@@ -223,8 +228,9 @@ test('an emptied Redis is filled again', async () => {
 
 test('Redis that was away gets them when it is back', async () => {
   await bench().server.kill();
-  startWorker(() => NOON);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  const warnings: string[] = [];
+  startWorker(() => NOON, { write: (line) => warnings.push(line) });
+  await waitFor('the worker to notice', () => warnings[0]);
   await bench().server.start();
   await waitFor('a view', () => viewOf().catch(() => undefined), 15_000);
 });

@@ -1,0 +1,125 @@
+import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../src/config.js';
+import { freePort } from '../../src/devservices/index.js';
+import type { OperationalStatus } from '../../src/queries/get-status.js';
+import { waitFor } from '../support/servers.js';
+import { startTestService, TestClient, type TestService } from '../support/service.js';
+
+const MAIN = join(import.meta.dirname, '../../src/main.js');
+const COMMAND_TIMEOUT_MS = 60_000;
+
+const test = suite('The command line');
+let service: TestService;
+
+test.before(async () => {
+  service = await startTestService();
+});
+
+test.after(async () => {
+  await service.stop();
+});
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command as a person would, with the servers of the test and what differs; the service goes on meanwhile. */
+function run(args: readonly string[], env: Environment = {}): Promise<Ended> {
+  const options = {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH, ...service.servers.env, ...env },
+    timeout: COMMAND_TIMEOUT_MS,
+  };
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [MAIN, ...args], options, (_error, stdout, stderr) => {
+      resolve({ status: child.exitCode, stdout, stderr });
+    });
+  });
+}
+
+test('help is no mistake, anything unknown is', async () => {
+  const help = await run(['--help']);
+  assert.is(help.status, 0);
+  for (const command of ['serve', 'migrate', 'token', 'status']) assert.match(help.stdout, command);
+  for (const wrong of [[], ['nothing'], ['token', '--nothing'], ['token', '--ttl', 'soon'], ['status', 'more']]) {
+    const { status, stdout, stderr } = await run(wrong);
+    assert.is(status, 2, wrong.join(' '));
+    assert.is(stdout, '');
+    assert.is.not(stderr, '');
+  }
+});
+
+test('a token is printed that the service takes', async () => {
+  const { status, stdout } = await run(['token', '--sub', 'me', '--scope', 'metrics:read', '--ttl', '5m']);
+  assert.is(status, 0);
+  const client = new TestClient(`http://127.0.0.1:${service.app.port}`, stdout.trim());
+  assert.is((await client.get('/metrics/summary')).status, 200);
+});
+
+test('issuer and audience that the service asks for are in the token', async () => {
+  const { stdout } = await run(['token'], { JWT_ISSUER: 'https://issuer', JWT_AUDIENCE: 'metrics' });
+  const claims = JSON.parse(Buffer.from(stdout.split('.')[1] ?? '', 'base64url').toString());
+  assert.is(claims.iss, 'https://issuer');
+  assert.is(claims.aud, 'metrics');
+});
+
+test('migrate finds nothing left to do', async () => {
+  assert.equal(await run(['migrate', '--json']), { status: 0, stdout: '{"migrations":[]}\n', stderr: '' });
+  assert.is((await run(['migrate'])).status, 0);
+});
+
+test('status tells of streams and projections, as a table and as JSON', async () => {
+  const client = await TestClient.of(service.app.port);
+  await waitFor('the summaries', async () => {
+    const { projections } = (await client.get('/health/detailed')).json() as OperationalStatus;
+    return projections.every(({ lag_events }) => lag_events === 0) ? true : undefined;
+  });
+  const table = await run(['status']);
+  assert.is(table.status, 0, table.stderr);
+  for (const word of ['tables', 'summaries', 'METRICS', 'METRICS_ALERTS', 'METRICS_DEADLETTERS']) {
+    assert.match(table.stdout, word);
+  }
+  const status = JSON.parse((await run(['status', '--json'])).stdout) as OperationalStatus;
+  assert.is(status.status, 'ok');
+  assert.equal(
+    status.projections.map(({ name, lag_events }) => [name, lag_events]),
+    [
+      ['tables', 0],
+      ['summaries', 0],
+    ],
+  );
+});
+
+test('a server that is away gives 3', async () => {
+  const nobody = await freePort();
+  assert.is((await run(['status'], { NATS_URL: `nats://127.0.0.1:${nobody}` })).status, 3);
+  const migrate = await run(['migrate'], {
+    DATABASE_URL: `postgresql://postgres:secret-word@127.0.0.1:${nobody}/metrics_db`,
+  });
+  assert.is(migrate.status, 3);
+  assert.not.match(migrate.stderr, 'secret-word');
+});
+
+test('everything that is wrong in the environment is listed at once, by name, with status 2', async () => {
+  const wrong = {
+    PORT: 'eighty',
+    ROLE: 'cook',
+    LOG_LEVEL: 'LOUD',
+    DATABASE_URL: 'mysql://root:secret-word@localhost/x',
+    JWT_SECRET: 'short-secret',
+    METRICS_RETENTION_DAYS: '0',
+    ALERT_THRESHOLD_ERROR_RATE: '2',
+  };
+  const { status, stderr } = await run(['serve'], wrong);
+  assert.is(status, 2);
+  for (const name of Object.keys(wrong)) assert.match(stderr, name);
+  assert.not.match(stderr, /secret-word|short-secret/);
+});
+
+test.run();
