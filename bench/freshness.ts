@@ -1,6 +1,7 @@
 // How long after its 202 an event is in the summary: `npm run bench:freshness -- [events per second] [seconds]`.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Summary } from '../src/queries/summary.js';
+import { waitFor } from '../test/support/servers.js';
 import { startTestServers } from '../test/support/service.js';
 import { ServiceProcess } from '../test/support/service-process.js';
 import { BenchClient } from './http-client.js';
@@ -49,6 +50,11 @@ const service = await ServiceProcess.create(servers.env);
 try {
   await service.start();
   const client = await BenchClient.of(service.port, CONNECTIONS);
+  // A first start answers from Postgres until the summaries are built; that is not what is measured.
+  await waitFor('summaries', async () => {
+    const { source } = JSON.parse(await client.send('GET', '/metrics/summary?window=1h')) as Summary;
+    return source === 'redis' ? true : undefined;
+  });
   let total = Number.POSITIVE_INFINITY;
   const watching = watchSummary(client, () => total);
   total = await postAtRate(client);
