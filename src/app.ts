@@ -27,19 +27,24 @@ const QUERY_STORES = { name: 'queries', maxConnections: 8, redisTimeoutMs: 1_000
 /**
  * The only composition: what exists and who gets what.
  *
+ * @param signal calls the start off
  * @throws ConfigError where a configuration file is wrong, ServerUnreachable where NATS or Postgres is away for 30 s
  */
-export async function startApp(config: Config, logger: Logger): Promise<RunningApp> {
+export async function startApp(
+  config: Config,
+  logger: Logger,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<RunningApp> {
   const lifecycle = new Lifecycle(logger);
   try {
-    return await start(config, logger, lifecycle);
+    return await start(config, logger, lifecycle, signal);
   } catch (error) {
     await lifecycle.stop();
     throw error;
   }
 }
 
-async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Promise<RunningApp> {
+async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signal: AbortSignal): Promise<RunningApp> {
   const sources = loadSources(config.sourcesFile);
   const business = loadBusiness(config.businessFile);
   const codec: CodecOptions = { retentionDays: config.retentionDays, matchSource: matchSources(sources) };
@@ -51,6 +56,7 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle): Prom
     config,
     logger,
     lifecycle,
+    signal,
     sources.map(({ subject }) => subject),
   );
   const appender = new Appender(servers.connection, servers.watch);

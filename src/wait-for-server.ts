@@ -15,17 +15,24 @@ const RETRY_INTERVAL_MS = 250;
 /**
  * Tries until a server answers, since servers and service are often started together.
  *
- * @throws ServerUnreachable after 30 s
+ * @param signal ends the wait early
+ * @throws ServerUnreachable after 30 s, or the signal's reason
  */
-export async function waitForServer<T>(server: string, logger: Logger, connect: () => Promise<T>): Promise<T> {
+export async function waitForServer<T>(
+  server: string,
+  logger: Logger,
+  signal: AbortSignal,
+  connect: () => Promise<T>,
+): Promise<T> {
   const deadlineMs = performance.now() + WAIT_TIMEOUT_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await connect();
     } catch (error) {
+      signal.throwIfAborted();
       if (performance.now() > deadlineMs) throw new ServerUnreachable(server, error);
       if (attempt === 1) logger.warn({ server, reason: String(error) }, 'Waiting for a server');
-      await sleep(RETRY_INTERVAL_MS);
+      await sleep(RETRY_INTERVAL_MS, undefined, { signal });
     }
   }
 }

@@ -24,11 +24,12 @@ export async function connectServers(
   config: Config,
   logger: Logger,
   lifecycle: Lifecycle,
+  signal: AbortSignal,
   foreignSubjects: readonly string[],
 ): Promise<Servers> {
   const [connection] = await Promise.all([
-    waitForServer('NATS', logger, () => connectNats(config.nats, 'metrics-service')),
-    waitForServer('Postgres', logger, () => migrate(config.databaseUrl)),
+    waitForServer('NATS', logger, signal, () => connectNats(config.nats, 'metrics-service')),
+    waitForServer('Postgres', logger, signal, () => migrate(config.databaseUrl)),
   ]);
   let stopping = false;
   lifecycle.onStop('nats', async () => {
@@ -42,7 +43,7 @@ export async function connectServers(
       resolve('failed');
     });
   });
-  const manager = await waitForServer('JetStream', logger, () => connection.jetstreamManager());
+  const manager = await waitForServer('JetStream', logger, signal, () => connection.jetstreamManager());
   const { retentionDays, dedupWindowSeconds, streamReplicas: replicas } = config;
   const settings = { retentionDays, dedupWindowSeconds, replicas, maxBytes: 0, foreignSubjects };
   for (const difference of await ensureStreams(manager, settings)) {

@@ -13,9 +13,9 @@ import { forgetDevEnv, writeDevEnv } from './dev-env.js';
 import { guide } from './dev-guide.js';
 import { openDevLog, SERVICE_LOG } from './dev-log.js';
 import { devSecret } from './dev-secret.js';
+import { aborted, stopOnSignal } from './stop-signal.js';
 import { signTokenFor, TOKEN_DEFAULTS } from './token.js';
 
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 // Together below the 10 s within which Ctrl-C ends everything; a server that is killed takes up to 2 s more.
 const APP_STOP_TIMEOUT_MS = 4_500;
 const SERVERS_STOP_TIMEOUT_MS = 3_000;
@@ -57,13 +57,6 @@ export async function runDev({ root, env }: DevArgs): Promise<number> {
   }
 }
 
-/** Aborts at the first signal to stop. Later ones change nothing: stopping is under way, and bounded. */
-function stopOnSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of STOP_SIGNALS) process.on(signal, () => controller.abort());
-  return controller.signal;
-}
-
 function tell(line: string): void {
   process.stderr.write(`${line}\n`);
 }
@@ -91,7 +84,7 @@ async function runUntilStopped(root: string, env: Environment, stop: AbortSignal
     const config = loadConfig(fullEnv);
     // Not loaded earlier: it holds this thread for a second, in which servers that do answer would seem not to.
     const { startApp } = await import('../app.js');
-    app = await unlessStopped(startApp(config, openDevLog(root, config.logLevel)), stop);
+    app = await unlessStopped(startApp(config, openDevLog(root, config.logLevel), stop), stop);
     writeDevEnv(root, { ...services.env, PORT: String(app.port), ...secretOf(config) });
     process.stdout.write(guide(app.port, await signTokenFor(config.jwt, { ...TOKEN_DEFAULTS, sub: 'developer' })));
     const ended = await Promise.race([aborted(stop), app.failed]);
@@ -113,11 +106,6 @@ async function checkPort(root: string, port: number, host: string): Promise<void
 
 function isAddressInUse(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
-}
-
-function aborted(signal: AbortSignal): Promise<'stopped'> {
-  if (signal.aborted) return Promise.resolve('stopped');
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve('stopped'), { once: true }));
 }
 
 /** The started service; when the start is called off, it is given its bound to come up and be stopped in order. */

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -104,6 +104,23 @@ test('a server that is away gives 3', async () => {
   });
   assert.is(migrate.status, 3);
   assert.not.match(migrate.stderr, 'secret-word');
+});
+
+test('told to stop while it waits for a server, it ends at once with 0', async () => {
+  const nobody = await freePort();
+  const child = spawn(process.execPath, [MAIN, 'serve'], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH, ...service.servers.env, NATS_URL: `nats://127.0.0.1:${nobody}`, LOG_LEVEL: 'INFO' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let log = '';
+  child.stdout.on('data', (data: Buffer) => {
+    log += data.toString();
+  });
+  await waitFor('it to wait', () => (log.includes('Waiting for a server') ? true : undefined), COMMAND_TIMEOUT_MS);
+  child.kill('SIGTERM');
+  await waitFor('its end', () => (child.exitCode === null ? undefined : true));
+  assert.is(child.exitCode, 0);
 });
 
 test('everything that is wrong in the environment is listed at once, by name, with status 2', async () => {

@@ -1,15 +1,5 @@
 import type { LogEvent } from '../../src/events/kinds.js';
-
-/** A generator of numbers in [0, 1) that a seed repeats (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+import { SeededRandom } from './random.js';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -69,7 +59,8 @@ const FEATURES: readonly unknown[] = [
  * day and hour, some at the very edges of days, hours and minutes, and names beyond the limits of series.
  */
 export function randomEvents(count: number, seed: number, nowMs: number, days: number): LogEvent[] {
-  const random = seededRandom(seed);
+  const source = new SeededRandom(seed);
+  const random = (): number => source.next();
   const pick = <T>(choices: readonly T[]): T => {
     const choice = choices[Math.floor(random() * choices.length)];
     if (choice === undefined) throw new Error('nothing to choose from');
