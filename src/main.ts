@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { loadEnvFile } from 'node:process';
 import { runProgram } from './cli/program.js';
 
+const EXIT_GRACE_MS = 300;
+
 /** This file is dist/src/main.js when it runs. */
 const root = resolve(import.meta.dirname, '../..');
 
@@ -14,3 +16,5 @@ const running = join(root, '.data', 'dev.env');
 if (args[0] !== 'serve' && args[0] !== 'dev' && existsSync(running)) loadEnvFile(running);
 
 process.exitCode = await runProgram(args, process.env, root);
+// What did not stop in time must not keep the process, and with it the terminal or the container.
+setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();

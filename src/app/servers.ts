@@ -27,15 +27,18 @@ export async function connectServers(
   signal: AbortSignal,
   foreignSubjects: readonly string[],
 ): Promise<Servers> {
-  const [connection] = await Promise.all([
+  const [nats, postgres] = await Promise.allSettled([
     waitForServer('NATS', logger, signal, () => connectNats(config.nats, 'metrics-service')),
     waitForServer('Postgres', logger, signal, () => migrate(config.databaseUrl)),
   ]);
+  if (nats.status === 'rejected') throw nats.reason;
+  const connection = nats.value;
   let stopping = false;
   lifecycle.onStop('nats', async () => {
     stopping = true;
     await connection.drain();
   });
+  if (postgres.status === 'rejected') throw postgres.reason;
   const failed = new Promise<'failed'>((resolve) => {
     void connection.closed().then((error) => {
       if (stopping) return;

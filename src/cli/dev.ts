@@ -19,7 +19,6 @@ import { signTokenFor, TOKEN_DEFAULTS } from './token.js';
 // Together below the 10 s within which Ctrl-C ends everything; a server that is killed takes up to 2 s more.
 const APP_STOP_TIMEOUT_MS = 4_500;
 const SERVERS_STOP_TIMEOUT_MS = 3_000;
-const EXIT_GRACE_MS = 300;
 
 export interface DevArgs {
   /** The project's folder. */
@@ -51,9 +50,6 @@ export async function runDev({ root, env }: DevArgs): Promise<number> {
     if (status === undefined) throw error;
     tell(error instanceof Error ? error.message : String(error));
     return status;
-  } finally {
-    // What a stopped service leaves open must not keep the process, and with it the terminal.
-    setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
   }
 }
 

@@ -123,6 +123,15 @@ test('told to stop while it waits for a server, it ends at once with 0', async (
   assert.is(child.exitCode, 0);
 });
 
+test('a database that stays away ends the service with 3, though NATS is there', async () => {
+  const nobody = await freePort();
+  const url = `postgresql://postgres:secret-word@127.0.0.1:${nobody}/metrics_db`;
+  const { status, stdout, stderr } = await run(['serve'], { DATABASE_URL: url, PORT: '0' });
+  assert.is(status, 3);
+  assert.match(stderr, 'Postgres');
+  assert.not.match(stdout + stderr, 'secret-word');
+});
+
 test('everything that is wrong in the environment is listed at once, by name, with status 2', async () => {
   const wrong = {
     PORT: 'eighty',
