@@ -15,7 +15,15 @@ function compiledTests(folder) {
 }
 
 /** The longest of the integration tests begin first, so that at the end no single one is waited for. */
-const LONG = ['two-commands', 'cli', 'projector-faults', 'projector.test', 'queries/fallback', 'summary-worker', 'log-feed'];
+const LONG = [
+  'two-commands',
+  'cli',
+  'projector-faults',
+  'projector.test',
+  'queries/fallback',
+  'summary-worker',
+  'log-feed',
+];
 
 function rank(name) {
   const place = ORDER.findIndex((folder) => name.startsWith(folder));
