@@ -3,7 +3,7 @@ import type { JetStreamManager, NatsConnection } from 'nats';
 import type { Pool } from 'pg';
 import type { CodecOptions } from '../events/codec.js';
 import { beginEpoch, type Checkpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
-import { Lease } from '../store/lease.js';
+import { type Lease, lead } from '../store/lease.js';
 import { dayOf, type Partitions } from '../store/partitions.js';
 import { classifyFailure } from '../store/postgres.js';
 import type { Appender } from '../stream/append.js';
@@ -99,19 +99,13 @@ export class Projector {
     let failures = 0;
     while (!this.#stopped && this.#state.kind !== 'halted') {
       try {
-        const lease = await Lease.tryAcquire(this.dependencies.databaseUrl, 'projector');
-        if (lease === undefined) {
-          this.#state = { kind: 'standby' };
-          await this.#pause(STANDBY_POLL_MS);
-          continue;
-        }
-        try {
-          await this.#reign(lease, () => {
+        const reign = (lease: Lease): Promise<void> =>
+          this.#reign(lease, () => {
             failures = 0;
           });
-        } finally {
-          await lease.release();
-        }
+        if (await lead(this.dependencies.databaseUrl, 'projector', reign)) continue;
+        this.#state = { kind: 'standby' };
+        await this.#pause(STANDBY_POLL_MS);
       } catch (error) {
         failures += 1;
         this.dependencies.metrics.projectionFailures.inc({ projection: TABLES_PROJECTION, reason: 'reign_ended' });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
-import { Lease } from '../store/lease.js';
+import { type Lease, lead } from '../store/lease.js';
 import { readPosition } from '../store/summary-position.js';
 import { generationPrefix, OTHER, USER_SETS, USERS_KEPT_MS } from '../store/summary-schema.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -98,17 +98,9 @@ export class SummaryWorker {
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       try {
-        const lease = await Lease.tryAcquire(this.dependencies.databaseUrl, 'summaries');
-        if (lease === undefined) {
-          this.#state = { kind: 'standby' };
-          await this.#pause(STANDBY_POLL_MS);
-          continue;
-        }
-        try {
-          await this.#lead(lease);
-        } finally {
-          await lease.release();
-        }
+        if (await lead(this.dependencies.databaseUrl, 'summaries', (lease) => this.#lead(lease))) continue;
+        this.#state = { kind: 'standby' };
+        await this.#pause(STANDBY_POLL_MS);
       } catch (error) {
         if (this.#stopping.signal.aborted) return;
         const reason = error instanceof Error ? error.message : String(error);

@@ -90,3 +90,24 @@ export class Lease {
     this.#loss.abort();
   }
 }
+
+/**
+ * Leads for as long as `work` takes, and gives the lead back.
+ *
+ * @returns false where another process has the lead: then nothing was done
+ * @throws what `work` throws, or where Postgres cannot be reached
+ */
+export async function lead(
+  databaseUrl: string,
+  name: LockName,
+  work: (lease: Lease) => Promise<void>,
+): Promise<boolean> {
+  const lease = await Lease.tryAcquire(databaseUrl, name);
+  if (lease === undefined) return false;
+  try {
+    await work(lease);
+    return true;
+  } finally {
+    await lease.release();
+  }
+}
