@@ -61,6 +61,8 @@ export class Migration20261124000000_tables extends Migration {
         holder text not null,
         stream_created_at text not null,
         last_event_id text not null,
+        last_stored_at_ms bigint not null,
+        halt_reason text,
         updated_at timestamptz not null
       )`);
     this.addSql(`

@@ -13,6 +13,10 @@ const MESSAGE_NOT_FOUND = 10037;
 /**
  * Whether the stream is the one that the checkpoint was taken of. A stream that was made anew, or is shorter than the
  * checkpoint, would be skipped quietly by a reader that only compares numbers.
+ *
+ * The message at the checkpoint decides: its id and the moment at which JetStream stored it. The time of the stream's
+ * creation only counts where that message has left the log, because nats-server 2.9 gives another one after a stream
+ * was updated and the server restarted.
  */
 export async function checkLog(
   manager: JetStreamManager,
@@ -21,48 +25,44 @@ export async function checkLog(
   codec: CodecOptions,
 ): Promise<LogVerdict> {
   const { name } = stream.config;
+  if (checkpoint.sequence === 0) return { kind: 'same_log' };
+  if (stream.state.last_seq < checkpoint.sequence) {
+    return different(`${name} ends at ${stream.state.last_seq}, before the checkpoint at ${checkpoint.sequence}`);
+  }
+  const last = await messageAt(manager, name, checkpoint.sequence, codec);
+  if (last !== undefined) {
+    const isSame = last.eventId === checkpoint.lastEventId && last.storedAtMs === checkpoint.lastStoredAtMs;
+    return isSame
+      ? { kind: 'same_log' }
+      : different(`${name} has another event at ${checkpoint.sequence} than the one that was projected`);
+  }
   const created = String(stream.created);
   if (created !== checkpoint.streamCreatedAt) {
     return different(
       `${name} was created at ${created}, the tables were folded from the one of ${checkpoint.streamCreatedAt}`,
     );
   }
-  if (stream.state.last_seq < checkpoint.sequence) {
-    return different(`${name} ends at ${stream.state.last_seq}, before the checkpoint at ${checkpoint.sequence}`);
-  }
-  const id = await idAt(manager, name, checkpoint.sequence, codec);
-  if (id !== undefined && checkpoint.lastEventId !== '' && id !== checkpoint.lastEventId) {
-    return different(`${name} has another event at ${checkpoint.sequence} than the one that was projected`);
-  }
   const expired = stream.state.first_seq - checkpoint.sequence - 1;
-  return expired > 0 && checkpoint.sequence > 0 ? { kind: 'expired', events: expired } : { kind: 'same_log' };
+  return expired > 0 ? { kind: 'expired', events: expired } : { kind: 'same_log' };
 }
 
 function different(reason: string): LogVerdict {
   return { kind: 'different_log', reason };
 }
 
-/** The id of the event at a sequence; undefined where it has left the log or is no event. */
-async function idAt(
+/** What identifies the message at a sequence; undefined where it has left the log. */
+async function messageAt(
   manager: JetStreamManager,
   stream: string,
   sequence: number,
   codec: CodecOptions,
-): Promise<string | undefined> {
-  if (sequence === 0) return undefined;
+): Promise<{ readonly eventId: string; readonly storedAtMs: number } | undefined> {
   try {
     const { subject, data, header, time } = await manager.streams.getMessage(stream, { seq: sequence });
-    const decoded = decodeMessage(
-      {
-        subject,
-        data,
-        sequence,
-        storedAtMs: time.getTime(),
-        header: (headerName) => header.get(headerName, Match.IgnoreCase) || undefined,
-      },
-      codec,
-    );
-    return decoded.ok ? decoded.value.id : undefined;
+    const storedAtMs = time.getTime();
+    const headerOf = (name: string): string | undefined => header.get(name, Match.IgnoreCase) || undefined;
+    const decoded = decodeMessage({ subject, data, sequence, storedAtMs, header: headerOf }, codec);
+    return { eventId: decoded.ok ? decoded.value.id : '', storedAtMs };
   } catch (error) {
     if (error instanceof NatsError && error.api_error?.err_code === MESSAGE_NOT_FOUND) return undefined;
     throw error;

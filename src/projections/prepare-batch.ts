@@ -58,6 +58,7 @@ export async function prepareBatch(
     messages,
     lastMessage,
     lastEventId,
+    lastStoredAtMs: lastMessage.storedAtMs,
     toSequence: lastMessage.sequence,
     freshSeries: context.registry.takeFresh(),
   };

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import type { Pool } from 'pg';
 import type { CodecOptions } from '../events/codec.js';
-import { beginEpoch, type Checkpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { beginEpoch, type Checkpoint, noteHalt, noteStreamCreated, TABLES_PROJECTION } from '../store/checkpoints.js';
 import { type Lease, lead } from '../store/lease.js';
 import { dayOf, type Partitions } from '../store/partitions.js';
 import { classifyFailure } from '../store/postgres.js';
@@ -121,7 +121,8 @@ export class Projector {
     if (stream === undefined) throw new Error(`The stream ${EVENTS_STREAM} does not exist`);
     const checkpoint = await beginEpoch(pool, TABLES_PROJECTION, this.dependencies.holder, String(stream.created));
     const verdict = await checkLog(manager, stream, checkpoint, this.dependencies.codec);
-    if (verdict.kind === 'different_log') return this.#halt(verdict.reason);
+    if (verdict.kind === 'different_log') return await this.#halt(checkpoint, verdict.reason);
+    await noteStreamCreated(pool, TABLES_PROJECTION, checkpoint, String(stream.created));
     if (verdict.kind === 'expired') {
       logger.error({ events: verdict.events }, 'Events left the log by its retention before they were projected');
     }
@@ -270,7 +271,8 @@ export class Projector {
     );
   }
 
-  #halt(reason: string): void {
+  async #halt(checkpoint: Checkpoint, reason: string): Promise<void> {
+    await noteHalt(this.dependencies.pool, TABLES_PROJECTION, checkpoint, reason);
     this.#state = { kind: 'halted', reason };
     this.dependencies.logger.fatal(
       { reason },

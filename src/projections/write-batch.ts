@@ -15,6 +15,7 @@ export interface Batch {
   /** Position behind the batch. */
   readonly toSequence: number;
   readonly lastEventId: string;
+  readonly lastStoredAtMs: number;
   readonly freshSeries: readonly AdmittedSeries[];
   /** The delta of all rows; taken where none of them turns out to be a duplicate. */
   readonly delta: SummaryDelta;
@@ -55,7 +56,8 @@ export async function writeBatch(
 ): Promise<WriteOutcome> {
   try {
     return await inTransaction(pool, async (client) => {
-      const to = { sequence: batch.toSequence, lastEventId: batch.lastEventId };
+      const { toSequence: sequence, lastEventId, lastStoredAtMs } = batch;
+      const to = { sequence, lastEventId, lastStoredAtMs };
       // First of all, so that a fenced projector learns it before it writes, and two never wait for each other later.
       if (!(await moveCheckpoint(client, projection, from, to))) throw new Fenced();
       const fresh = await withoutResends(client, batch.rows);

@@ -90,8 +90,11 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
     const checkpoint = postgres.value;
     const position = summaries.value === undefined ? undefined : Number(summaries.value.position);
     const states = reported();
+    // A halt is noted in the database, so that processes that do not run the projection can tell of it.
+    const halted = checkpoint?.haltReason ?? null;
+    const tables = states.tables ?? (halted === null ? undefined : { kind: 'halted', reason: halted });
     const projections = await Promise.all([
-      this.#projection('tables', states.tables, checkpoint?.sequence, lastSequence, checkpoint),
+      this.#projection('tables', tables, checkpoint?.sequence, lastSequence, checkpoint),
       this.#projection('summaries', states.summaries, position, lastSequence, undefined),
     ]);
     return {

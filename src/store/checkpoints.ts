@@ -9,8 +9,16 @@ export interface Checkpoint {
   /** The process that began the epoch, for operators. */
   readonly holder: string;
   readonly streamCreatedAt: string;
+  /** Id of the last event; empty where the last message was none. */
   readonly lastEventId: string;
+  /** When JetStream stored the last message, in ms since 1970; 0 before the first. */
+  readonly lastStoredAtMs: number;
+  /** Why the projection waits for a person; null while it does not. */
+  readonly haltReason: string | null;
 }
+
+/** What a checkpoint is moved to. */
+export type Progress = Pick<Checkpoint, 'sequence' | 'lastEventId' | 'lastStoredAtMs'>;
 
 /** The projection of the log into the three tables. The name is permanent. */
 export const TABLES_PROJECTION = 'tables';
@@ -21,9 +29,11 @@ interface CheckpointRow {
   readonly holder: string;
   readonly stream_created_at: string;
   readonly last_event_id: string;
+  readonly last_stored_at_ms: string;
+  readonly halt_reason: string | null;
 }
 
-const COLUMNS = 'sequence, epoch, holder, stream_created_at, last_event_id';
+const COLUMNS = 'sequence, epoch, holder, stream_created_at, last_event_id, last_stored_at_ms, halt_reason';
 
 /** Reads a checkpoint; undefined before the first projector ran. */
 export async function readCheckpoint(client: Pool | PoolClient, name: string): Promise<Checkpoint | undefined> {
@@ -46,10 +56,12 @@ export async function beginEpoch(
   streamCreatedAt: string,
 ): Promise<Checkpoint> {
   const { rows } = await pool.query<CheckpointRow>(
-    `insert into projection_checkpoints (name, sequence, epoch, holder, stream_created_at, last_event_id, updated_at)
-     values ($1, 0, 1, $2, $3, '', now())
+    `insert into projection_checkpoints
+       (name, sequence, epoch, holder, stream_created_at, last_event_id, last_stored_at_ms, updated_at)
+     values ($1, 0, 1, $2, $3, '', 0, now())
      on conflict (name) do update
        set epoch = projection_checkpoints.epoch + 1, holder = excluded.holder, updated_at = now(),
+           halt_reason = null,
            stream_created_at = case when projection_checkpoints.sequence = 0
              then excluded.stream_created_at else projection_checkpoints.stream_created_at end
      returning ${COLUMNS}`,
@@ -68,15 +80,33 @@ export async function moveCheckpoint(
   client: PoolClient,
   name: string,
   from: Checkpoint,
-  to: { readonly sequence: number; readonly lastEventId: string },
+  to: Progress,
 ): Promise<boolean> {
   const { rowCount } = await client.query(
     `update projection_checkpoints
-     set sequence = $1, last_event_id = $2, updated_at = now()
-     where name = $3 and sequence = $4 and epoch = $5`,
-    [to.sequence, to.lastEventId, name, from.sequence, from.epoch],
+     set sequence = $1, last_event_id = $2, last_stored_at_ms = $3, updated_at = now()
+     where name = $4 and sequence = $5 and epoch = $6`,
+    [to.sequence, to.lastEventId, to.lastStoredAtMs, name, from.sequence, from.epoch],
   );
   return rowCount === 1;
+}
+
+/** Notes another time of creation for a stream that was found to be the same; fenced like every write. */
+export async function noteStreamCreated(pool: Pool, name: string, at: Checkpoint, createdAt: string): Promise<void> {
+  await pool.query('update projection_checkpoints set stream_created_at = $1 where name = $2 and epoch = $3', [
+    createdAt,
+    name,
+    at.epoch,
+  ]);
+}
+
+/** Notes why the projection waits for a person, so that every process can tell; the next epoch clears it. */
+export async function noteHalt(pool: Pool, name: string, at: Checkpoint, reason: string): Promise<void> {
+  await pool.query('update projection_checkpoints set halt_reason = $1 where name = $2 and epoch = $3', [
+    reason,
+    name,
+    at.epoch,
+  ]);
 }
 
 function fromRow(row: CheckpointRow): Checkpoint {
@@ -86,5 +116,7 @@ function fromRow(row: CheckpointRow): Checkpoint {
     holder: row.holder,
     streamCreatedAt: row.stream_created_at,
     lastEventId: row.last_event_id,
+    lastStoredAtMs: Number(row.last_stored_at_ms),
+    haltReason: row.halt_reason,
   };
 }

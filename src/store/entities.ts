@@ -64,6 +64,8 @@ export const ProjectionCheckpoint = defineEntity({
     holder: p.text(),
     stream_created_at: p.text(),
     last_event_id: p.text(),
+    last_stored_at_ms: p.bigint(),
+    halt_reason: p.text().nullable(),
     updated_at: p.datetime(),
   },
 });

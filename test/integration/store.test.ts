@@ -208,7 +208,9 @@ test('a checkpoint moves only from where the batch began and only under its epoc
   const first = await beginEpoch(pool, 'p', 'one', 'stream-1');
   assert.equal([first.sequence, first.epoch, first.streamCreatedAt], [0, 1, 'stream-1']);
   const move = (from: typeof first, sequence: number) =>
-    inTransaction(pool, (client) => moveCheckpoint(client, 'p', from, { sequence, lastEventId: 'x' }));
+    inTransaction(pool, (client) =>
+      moveCheckpoint(client, 'p', from, { sequence, lastEventId: 'x', lastStoredAtMs: 7 }),
+    );
   assert.is(await move(first, 10), true);
   assert.is(await move(first, 10), false, 'from another position');
   const second = await beginEpoch(pool, 'p', 'two', 'stream-2');

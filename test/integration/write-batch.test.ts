@@ -41,6 +41,7 @@ async function write(from: Checkpoint, rows: readonly Row[], mode: WriteMode = '
     rows,
     toSequence: rows.at(-1)?.sequence ?? from.sequence,
     lastEventId: rows.at(-1)?.eventId ?? '',
+    lastStoredAtMs: 0,
     delta: fold(rows),
     freshSeries: registry.takeFresh(),
   };
@@ -156,7 +157,7 @@ test('a batch without rows moves the checkpoint', async () => {
   const from = await begin();
   const registry = new SeriesRegistry([]);
   const delta = foldDelta([], registry, NO_BUSINESS);
-  const batch = { rows: [], toSequence: 9, lastEventId: '', delta, freshSeries: [] };
+  const batch = { rows: [], toSequence: 9, lastEventId: '', lastStoredAtMs: 0, delta, freshSeries: [] };
   const outcome = await writeBatch(store().pool, 'tables', from, batch, 'copy', () => delta);
   assert.ok(outcome.kind === 'applied' && outcome.checkpoint.sequence === 9);
 });

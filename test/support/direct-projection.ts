@@ -49,6 +49,7 @@ export class DirectProjection {
       delta,
       toSequence: first + rows.length - 1,
       lastEventId: rows.at(-1)?.eventId ?? '',
+      lastStoredAtMs: 0,
       freshSeries: this.registry.takeFresh(),
     };
     const outcome = await writeBatch(this.store.pool, 'tables', this.checkpoint, batch, 'staging', fold);

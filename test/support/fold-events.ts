@@ -37,6 +37,7 @@ export async function foldEvents(pool: Pool, events: readonly LogEvent[]): Promi
         rows,
         toSequence: last.sequence,
         lastEventId: last.id,
+        lastStoredAtMs: 0,
         delta: foldDelta(rows, registry, BUSINESS),
         freshSeries: registry.takeFresh(),
       },
