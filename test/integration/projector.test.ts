@@ -229,24 +229,28 @@ test('a stream that was updated is the same one, although nats-server 2.9 then c
   await appendUsers(log(), ids(10));
   const createdAt = async () => String((await log().manager.streams.info('METRICS')).created);
   const first = await createdAt();
-  // The new time shows after the second restart behind the update.
-  for (const round of [1, 2]) {
-    const projector = start();
-    await untilProjected(log(), store());
-    await projector.stop();
-    if (round === 1)
-      await ensureStreams(log().manager, { ...STREAM_SETTINGS, foreignSubjects: ['appointments.created'] });
-    await context.nats?.kill('SIGTERM');
-    await context.nats?.start();
-    await waitFor('the connection', () => (log().watch.connected ? true : undefined));
-    await appendUsers(log(), ids(10, `round-${round}`));
-  }
+  const projector = start();
+  await untilProjected(log(), store());
+  await projector.stop();
+  await restartNats();
+  await ensureStreams(log().manager, { ...STREAM_SETTINGS, foreignSubjects: ['appointments.created'] });
+  await restartNats();
+  const isChanged = (await createdAt()) !== first;
+  await appendUsers(log(), ids(10, 'more'));
   const last = start();
   await untilProjected(log(), store());
   assert.is(last.state.kind, 'running');
-  assert.is(await rowsIn('user_events'), 30);
-  console.log(`created at ${first}, now at ${await createdAt()}`);
+  assert.is(await rowsIn('user_events'), 20);
+  assert.is((await readCheckpoint(store().pool, 'tables'))?.streamCreatedAt, await createdAt());
+  if (!isChanged) console.log('this NATS server keeps the time of creation');
 });
+
+async function restartNats(): Promise<void> {
+  await context.nats?.kill('SIGTERM');
+  await waitFor('the disconnection', () => (log().watch.connected ? undefined : true));
+  await context.nats?.start();
+  await waitFor('the connection', () => (log().watch.connected ? true : undefined));
+}
 
 test('the time of creation decides where the event at the checkpoint has left the log', async () => {
   await appendUsers(log(), ids(10));
