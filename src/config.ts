@@ -16,16 +16,20 @@ export type JwtKeySource =
   | { readonly from: 'jwks'; readonly url: URL; readonly algorithm: PublicKeyAlgorithm }
   | { readonly from: 'public_key'; readonly pem: string; readonly algorithm: PublicKeyAlgorithm };
 
-export interface Config {
+/** Where NATS, Postgres and Redis are. */
+export interface ServersConfig {
+  readonly databaseUrl: string;
+  readonly nats: { readonly servers: readonly string[]; readonly credsFile?: string; readonly token?: string };
+  readonly redis: { readonly host: string; readonly port: number; readonly password: string; readonly db: number };
+}
+
+export interface Config extends ServersConfig {
   readonly port: number;
   readonly host: string;
   /** A level of pino. */
   readonly logLevel: string;
   readonly production: boolean;
   readonly roles: ReadonlySet<Role>;
-  readonly databaseUrl: string;
-  readonly nats: { readonly servers: readonly string[]; readonly credsFile?: string; readonly token?: string };
-  readonly redis: { readonly host: string; readonly port: number; readonly password: string; readonly db: number };
   readonly retentionDays: number;
   readonly aggregationIntervalSeconds: number;
   readonly dedupWindowSeconds: number;
@@ -78,18 +82,7 @@ export function loadConfig(env: Environment): Config {
     logLevel: read.logLevel(),
     production: env.NODE_ENV === 'production',
     roles: read.roles(),
-    databaseUrl: read.databaseUrl(),
-    nats: {
-      servers: read.natsServers(),
-      ...read.optional('credsFile', 'NATS_CREDS'),
-      ...read.optional('token', 'NATS_TOKEN'),
-    },
-    redis: {
-      host: read.text('REDIS_HOST', 'localhost'),
-      port: read.integer('REDIS_PORT', 6379, 1, 65_535),
-      password: read.text('REDIS_PASSWORD', ''),
-      db: read.integer('REDIS_DB', 0, 0, 1_000_000),
-    },
+    ...readServers(read),
     retentionDays: read.integer('METRICS_RETENTION_DAYS', 90, 1, 36_500),
     aggregationIntervalSeconds: read.integer('METRICS_AGGREGATION_INTERVAL', 300, 10, 86_400),
     dedupWindowSeconds: read.integer('METRICS_DEDUP_WINDOW', 600, 1, 86_400),
@@ -112,16 +105,33 @@ export function loadConfig(env: Environment): Config {
   return deepFreeze(config);
 }
 
+function readServers(read: Reader): ServersConfig {
+  return {
+    databaseUrl: read.databaseUrl(),
+    nats: {
+      servers: read.natsServers(),
+      ...read.optional('credsFile', 'NATS_CREDS'),
+      ...read.optional('token', 'NATS_TOKEN'),
+    },
+    redis: {
+      host: read.text('REDIS_HOST', 'localhost'),
+      port: read.integer('REDIS_PORT', 6379, 1, 65_535),
+      password: read.text('REDIS_PASSWORD', ''),
+      db: read.integer('REDIS_DB', 0, 0, 1_000_000),
+    },
+  };
+}
+
 /**
- * Where Postgres is, for commands that need nothing else.
+ * Where the servers are, for commands that need nothing else.
  *
- * @throws ConfigError where the variable is no URL of Postgres
+ * @throws ConfigError with every problem found
  */
-export function readDatabaseUrl(env: Environment): string {
+export function loadServersConfig(env: Environment): ServersConfig {
   const read = new Reader(env);
-  const url = read.databaseUrl();
+  const servers = readServers(read);
   if (read.problems.length > 0) throw new ConfigError(read.problems);
-  return url;
+  return deepFreeze(servers);
 }
 
 class Reader {

@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { loadEnvFile } from 'node:process';
+import { parseEnv } from 'node:util';
 import { runProgram } from './cli/program.js';
 
 const EXIT_GRACE_MS = 300;
@@ -13,7 +14,12 @@ if (existsSync('.env')) loadEnvFile('.env');
 const args = process.argv.slice(2);
 // `npm start` leaves here how to reach what it started, so that the other commands work beside it.
 const running = join(root, '.data', 'dev.env');
-if (args[0] !== 'serve' && args[0] !== 'dev' && existsSync(running)) loadEnvFile(running);
+if (args[0] !== 'serve' && args[0] !== 'dev' && existsSync(running)) {
+  for (const [name, value] of Object.entries(parseEnv(readFileSync(running, 'utf8')))) {
+    // An empty variable counts as unset, as everywhere.
+    if (!process.env[name]?.trim()) process.env[name] = value;
+  }
+}
 
 process.exitCode = await runProgram(args, process.env, root);
 // What did not stop in time must not keep the process, and with it the terminal or the container.

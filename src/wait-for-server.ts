@@ -4,7 +4,7 @@ import type { Logger } from './telemetry/logger.js';
 /** A server that the service cannot do without did not answer in time. */
 export class ServerUnreachable extends Error {
   constructor(server: string, cause: unknown) {
-    super(`${server} cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`${server}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     this.name = 'ServerUnreachable';
   }
 }

@@ -1,5 +1,7 @@
+import type { ServersConfig } from '../config.js';
 import { SERVICE_LOG } from './dev-log.js';
 
+const DEV_PASSWORD = 'postgres';
 const EXAMPLE = '{"event_type":"user_login","user_id":1,"metadata":{"browser":"chrome","ip":"192.168.1.1"}}';
 
 /**
@@ -7,7 +9,7 @@ const EXAMPLE = '{"event_type":"user_login","user_id":1,"metadata":{"browser":"c
  *
  * @param token undefined where only somebody else can sign tokens: then the lines name a variable for theirs
  */
-export function guide(port: number, token: string | undefined): string {
+export function guide({ nats, databaseUrl, redis }: ServersConfig, port: number, token: string | undefined): string {
   const base = `http://localhost:${port}`;
   const authorization =
     token === undefined ? '-H "Authorization: Bearer $TOKEN"' : `-H 'Authorization: Bearer ${token}'`;
@@ -17,6 +19,9 @@ export function guide(port: number, token: string | undefined): string {
     '',
     `Dashboard:  ${base}/${token === undefined ? '' : `#token=${token}`}`,
     `Log:        ${SERVICE_LOG} (warnings are shown here too)`,
+    `NATS:       ${nats.servers.map(masked).join(',')}`,
+    `Postgres:   ${masked(databaseUrl)}`,
+    `Redis:      ${redis.host}:${redis.port}`,
     ...(token === undefined ? ['Tokens:     are signed elsewhere; put one into TOKEN'] : []),
     '',
     'Send an event:',
@@ -28,4 +33,12 @@ export function guide(port: number, token: string | undefined): string {
     'Ctrl-C stops everything that was started; the data is kept.',
     '',
   ].join('\n');
+}
+
+/** An address without its password, unless that is the one of servers for development, which is no secret. */
+function masked(address: string): string {
+  const url = new URL(address.includes('://') ? address : `nats://${address}`);
+  if (url.password !== '' && url.password !== DEV_PASSWORD) url.password = '***';
+  else if (url.password === '' && url.username !== '') url.username = '***';
+  return url.href;
 }

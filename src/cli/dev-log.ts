@@ -12,10 +12,11 @@ function plain(line: string): string {
   const entry: unknown = JSON.parse(line);
   if (typeof entry !== 'object' || entry === null) return line;
   const fields: Record<string, unknown> = { ...entry };
-  const error = fields.err;
-  const why = typeof error === 'object' && error !== null && 'message' in error ? error.message : fields.reason;
-  const level = Number(fields.level) >= 50 ? 'error' : 'warning';
-  return `${level}: ${String(fields.msg ?? '')}${why === undefined ? '' : ` (${String(why)})`}\n`;
+  const { level, time: _time, service: _service, msg, err, ...rest } = fields;
+  if (typeof err === 'object' && err !== null && 'message' in err) rest.error = err.message;
+  const details = Object.entries(rest).map(([name, value]) => `${name}: ${String(value)}`);
+  const kind = Number(level) >= 50 ? 'error' : 'warning';
+  return `${kind}: ${String(msg ?? '')}${details.length === 0 ? '' : ` (${details.join(', ')})`}\n`;
 }
 
 /** The service's log in a file, so that the address stays readable; warnings and worse also on standard error. */

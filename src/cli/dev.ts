@@ -1,5 +1,6 @@
 import type { RunningApp } from '../app.js';
 import { type Config, type Environment, loadConfig } from '../config.js';
+import { loadBusiness, loadSources } from '../config-files.js';
 import {
   AlreadyRunning,
   type DevServices,
@@ -71,7 +72,10 @@ function expectedStatus(error: unknown): number | undefined {
 }
 
 async function runUntilStopped(root: string, env: Environment, stop: AbortSignal): Promise<number> {
-  const { port, host } = loadConfig(env); // What is wrong is told before anything is started.
+  // What is wrong is told before anything is started.
+  const { port, host, sourcesFile, businessFile } = loadConfig(env);
+  loadSources(sourcesFile);
+  loadBusiness(businessFile);
   await checkPort(root, port, host);
   const services = await startDevServices({ root, env, log: tell, signal: stop });
   let app: RunningApp | undefined;
@@ -82,7 +86,9 @@ async function runUntilStopped(root: string, env: Environment, stop: AbortSignal
     const { startApp } = await import('../app.js');
     app = await unlessStopped(startApp(config, openDevLog(root, config.logLevel), stop), stop);
     writeDevEnv(root, { ...services.env, PORT: String(app.port), ...secretOf(config) });
-    process.stdout.write(guide(app.port, await signTokenFor(config.jwt, { ...TOKEN_DEFAULTS, sub: 'developer' })));
+    process.stdout.write(
+      guide(config, app.port, await signTokenFor(config.jwt, { ...TOKEN_DEFAULTS, sub: 'developer' })),
+    );
     const ended = await Promise.race([aborted(stop), app.failed]);
     tell(ended === 'failed' ? `The service cannot go on; ${SERVICE_LOG} says why. Stopping …` : 'Stopping …');
     return ended === 'failed' ? 1 : 0;

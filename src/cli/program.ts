@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, type Environment } from '../config.js';
+import { readVersion } from '../version.js';
 import { ServerUnreachable } from '../wait-for-server.js';
 
 /** What the exit status says. */
@@ -16,6 +17,7 @@ export async function runProgram(args: readonly string[], env: Environment, root
   let status: number = EXIT.fine;
   const program = new Command('metrics')
     .description('Metrics and analytics for a platform of services')
+    .version(readVersion(), '-v, --version')
     .exitOverride()
     .showHelpAfterError('(--help lists the commands)');
   const command = (
@@ -64,7 +66,7 @@ function explain(error: unknown): number {
     return EXIT.usage;
   }
   if (error instanceof ServerUnreachable || isRefusedConnection(error)) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`A server cannot be reached: ${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT.unreachable;
   }
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

@@ -1,5 +1,5 @@
 import type { Environment } from '../config.js';
-import { loadConfig } from '../config.js';
+import { loadServersConfig } from '../config.js';
 import { GetStatusHandler, type OperationalStatus } from '../queries/get-status.js';
 import { openPool } from '../store/postgres.js';
 import { openRedis } from '../store/redis.js';
@@ -18,7 +18,7 @@ export async function runStatus(env: Environment, json: boolean): Promise<number
 }
 
 async function readStatus(env: Environment): Promise<OperationalStatus> {
-  const config = loadConfig(env);
+  const config = loadServersConfig(env);
   const quiet = (): void => undefined;
   const pool = openPool({
     databaseUrl: config.databaseUrl,

@@ -44,6 +44,7 @@ function run(args: readonly string[], env: Environment = {}): Promise<Ended> {
 }
 
 test('help is no mistake, anything unknown is', async () => {
+  assert.match((await run(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
   const help = await run(['--help']);
   assert.is(help.status, 0);
   for (const command of ['serve', 'migrate', 'token', 'status']) assert.match(help.stdout, command);
@@ -98,7 +99,7 @@ test('status tells of streams and projections, as a table and as JSON', async ()
 
 test('a server that is away gives 3', async () => {
   const nobody = await freePort();
-  assert.is((await run(['status'], { NATS_URL: `nats://127.0.0.1:${nobody}` })).status, 3);
+  assert.is((await run(['status'], { NATS_URL: `nats://127.0.0.1:${nobody}`, JWT_SECRET: '' })).status, 3);
   const migrate = await run(['migrate'], {
     DATABASE_URL: `postgresql://postgres:secret-word@127.0.0.1:${nobody}/metrics_db`,
   });

@@ -19,8 +19,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   commands: ['events', 'stream'],
   projections: ['events', 'stream', 'store', 'telemetry'],
   queries: ['store'],
-  http: ['commands', 'queries', 'events', 'stream', 'telemetry', 'config'],
-  cli: ['app', 'config', 'wait-for-server', 'queries', 'store', 'stream', 'telemetry', 'devservices'],
+  http: ['commands', 'queries', 'events', 'stream', 'telemetry', 'config', 'version'],
+  cli: [
+    'app',
+    'config',
+    'config-files',
+    'version',
+    'wait-for-server',
+    'queries',
+    'store',
+    'stream',
+    'telemetry',
+    'devservices',
+  ],
 };
 
 interface Import {
