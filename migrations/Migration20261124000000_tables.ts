@@ -70,8 +70,7 @@ export class Migration20261124000000_tables extends Migration {
         from_sequence bigint not null unique,
         to_sequence bigint primary key,
         delta json not null,
-        created_at timestamptz not null default now(),
-        applied_at timestamptz
+        created_at timestamptz not null default now()
       )`);
     this.addSql(`
       create table known_series (

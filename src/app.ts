@@ -2,16 +2,15 @@ import { composeModule } from './app/http.js';
 import { startProjections } from './app/projections.js';
 import { connectServers, openStores } from './app/servers.js';
 import type { Config } from './config.js';
-import { loadBusiness, loadSources } from './config-files.js';
 import type { CodecOptions } from './events/codec.js';
 import { matchSources } from './events/sources.js';
 import { JwtGuard } from './http/auth/jwt-guard.js';
 import { TokenVerifier } from './http/auth/token-verifier.js';
 import { createHttpServer } from './http/server.js';
 import { Lifecycle } from './lifecycle.js';
-import { Appender } from './stream/append.js';
+import { APPENDER_DEFAULTS, Appender, type AppendResult } from './stream/append.js';
 import type { Logger } from './telemetry/logger.js';
-import { createServiceMetrics } from './telemetry/service-metrics.js';
+import { createServiceMetrics, type ServiceMetrics } from './telemetry/service-metrics.js';
 
 /** The service as it runs. */
 export interface RunningApp {
@@ -45,8 +44,7 @@ export async function startApp(
 }
 
 async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signal: AbortSignal): Promise<RunningApp> {
-  const sources = loadSources(config.sourcesFile);
-  const business = loadBusiness(config.businessFile);
+  const { sources, business } = config;
   const codec: CodecOptions = { retentionDays: config.retentionDays, matchSource: matchSources(sources) };
   const metrics = createServiceMetrics();
   const verifier = new TokenVerifier({ ...config.jwt, now: Date.now });
@@ -59,7 +57,7 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signa
     signal,
     sources.map(({ subject }) => subject),
   );
-  const appender = new Appender(servers.connection, servers.watch);
+  const appender = new Appender(servers.connection, servers.watch, APPENDER_DEFAULTS, countAppends(metrics));
   lifecycle.onStop('appender', () => appender.close());
   const folds = config.roles.has('projector')
     ? await startProjections(config, { ...servers, appender, business, codec, metrics, logger, lifecycle })
@@ -73,4 +71,12 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signa
   const { port } = new URL(await http.getUrl());
   logger.info({ port: Number(port), roles: [...config.roles] }, 'Listening');
   return { port: Number(port), failed: servers.failed, stop: () => lifecycle.stop() };
+}
+
+/** Dead letters are appended as well, so they count here, too. */
+function countAppends({ eventsAppended, appendsRefused }: ServiceMetrics): (result: AppendResult) => void {
+  return (result) => {
+    if (result.kind === 'stored') eventsAppended.inc({ duplicate: String(result.duplicate) });
+    else appendsRefused.inc({ reason: result.reason });
+  };
 }

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
-import type { ConfigProblem } from './config.js';
-import { ConfigError } from './config.js';
+import { ConfigError, type ConfigProblem } from './config-error.js';
 
 /** Which event types count as which business number; from `config/business.yaml`. */
 export interface BusinessMapping {
@@ -16,10 +15,20 @@ export interface BusinessMapping {
 export interface SourceEntry {
   readonly subject: string;
   readonly eventType: string | undefined;
+  readonly idPointer: string | undefined;
   readonly userIdPointer: string | undefined;
   readonly occurredAtPointer: string | undefined;
 }
 
+/** What counts where the file cannot be used; the start ends anyway. */
+export const NO_BUSINESS: BusinessMapping = {
+  appointmentsCreated: [],
+  notificationsSent: [],
+  deviceRegistrations: [],
+  patientEngagementPrefixes: [],
+};
+
+const SOURCE_KEYS: ReadonlySet<string> = new Set(['subject', 'event_type', 'id', 'user_id', 'occurred_at']);
 const MAX_YAML_ALIASES = 16;
 const SUBJECT = /^(?:[A-Za-z0-9_-]+|\*)(?:\.(?:[A-Za-z0-9_-]+|\*))*(?:\.>)?$/;
 const EVENT_TYPE = /^[A-Za-z0-9_-]{1,100}$/;
@@ -44,19 +53,46 @@ export function loadSources(file: string): readonly SourceEntry[] {
       problems.push({ name: where, detail: `${key} must match ${pattern.source}` });
       return undefined;
     };
+    for (const key of unknownKeys(entry)) problems.push({ name: where, detail: `${key} is no setting of a source` });
     const subject = text('subject', SUBJECT) ?? '';
-    if (subject === '' || subject.startsWith('metrics.') || subject.startsWith('*')) {
+    if (field(entry, 'subject') === undefined) problems.push({ name: where, detail: 'subject is missing' });
+    else if (subject === '' || subject.startsWith('metrics.') || subject.startsWith('*')) {
       problems.push({ name: where, detail: 'subject must be a pattern outside metrics.> that begins with a name' });
     }
     return {
       subject,
       eventType: text('event_type', EVENT_TYPE),
+      idPointer: text('id', POINTER),
       userIdPointer: text('user_id', POINTER),
       occurredAtPointer: text('occurred_at', POINTER),
     };
   });
+  problems.push(...overlaps(file, sources));
   if (problems.length > 0) throw new ConfigError(problems);
   return sources;
+}
+
+function unknownKeys(entry: unknown): string[] {
+  return typeof entry === 'object' && entry !== null ? Object.keys(entry).filter((key) => !SOURCE_KEYS.has(key)) : [];
+}
+
+/** A stream takes no two patterns that one subject could match, and then none of its subjects would be bound. */
+function overlaps(file: string, sources: readonly SourceEntry[]): ConfigProblem[] {
+  return sources.flatMap(({ subject }, index) =>
+    sources
+      .slice(0, index)
+      .flatMap((earlier) =>
+        patternsOverlap(subject.split('.'), earlier.subject.split('.'))
+          ? [{ name: `${file}: sources[${index}]`, detail: `subject overlaps with ${earlier.subject}` }]
+          : [],
+      ),
+  );
+}
+
+function patternsOverlap([a, ...restOfA]: readonly string[], [b, ...restOfB]: readonly string[]): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  if (a === '>' || b === '>') return true;
+  return (a === b || a === '*' || b === '*') && patternsOverlap(restOfA, restOfB);
 }
 
 /**

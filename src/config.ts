@@ -1,7 +1,12 @@
 /**
- * The environment, read once at start. Everything that is wrong is collected and reported together, by name.
+ * The environment and the files that it names, read once at start. Everything that is wrong is collected and reported
+ * together, by name.
  */
+import { createPublicKey } from 'node:crypto';
+import { accessSync, constants } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { ConfigError, type ConfigProblem } from './config-error.js';
+import { type BusinessMapping, loadBusiness, loadSources, NO_BUSINESS, type SourceEntry } from './config-files.js';
 
 export const ROLES = ['api', 'projector', 'alerts'] as const;
 export type Role = (typeof ROLES)[number];
@@ -42,22 +47,10 @@ export interface Config extends ServersConfig {
     readonly enforceScopes: boolean;
   };
   readonly prometheusToken?: string;
-  readonly sourcesFile: string;
-  readonly businessFile: string;
-}
-
-/** One variable that cannot be used as it is. */
-export interface ConfigProblem {
-  readonly name: string;
-  readonly detail: string;
-}
-
-/** Thrown at start by whoever needs a whole configuration; `problems` names every variable that is wrong. */
-export class ConfigError extends Error {
-  constructor(readonly problems: readonly ConfigProblem[]) {
-    super(problems.map(({ name, detail }) => `${name} ${detail}`).join('\n'));
-    this.name = 'ConfigError';
-  }
+  /** Subjects of other services, from SOURCES_FILE. */
+  readonly sources: readonly SourceEntry[];
+  /** Which event types count as which business number, from BUSINESS_FILE. */
+  readonly business: BusinessMapping;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -65,6 +58,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** The service's own configuration files. This file is dist/src/config.js when it runs. */
 const CONFIG_FOLDER = resolve(import.meta.dirname, '../../config');
 const NATS_PROTOCOLS = ['nats:', 'tls:'];
+const KEY_TYPES: Readonly<Record<PublicKeyAlgorithm, string>> = { RS256: 'rsa', ES256: 'ec', EdDSA: 'ed25519' };
 const MIN_SECRET_BYTES = 32;
 const PINO_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const LEVEL_ALIASES: Readonly<Record<string, string>> = { warning: 'warn', critical: 'fatal' };
@@ -98,8 +92,8 @@ export function loadConfig(env: Environment): Config {
       enforceScopes: read.boolean('JWT_ENFORCE_SCOPES', false),
     },
     ...read.optional('prometheusToken', 'PROMETHEUS_TOKEN'),
-    sourcesFile: read.text('SOURCES_FILE', join(CONFIG_FOLDER, 'sources.yaml')),
-    businessFile: read.text('BUSINESS_FILE', join(CONFIG_FOLDER, 'business.yaml')),
+    sources: read.file('SOURCES_FILE', 'sources.yaml', loadSources, []),
+    business: read.file('BUSINESS_FILE', 'business.yaml', loadBusiness, NO_BUSINESS),
   };
   if (read.problems.length > 0) throw new ConfigError(read.problems);
   return deepFreeze(config);
@@ -110,7 +104,7 @@ function readServers(read: Reader): ServersConfig {
     databaseUrl: read.databaseUrl(),
     nats: {
       servers: read.natsServers(),
-      ...read.optional('credsFile', 'NATS_CREDS'),
+      ...read.readableFile('credsFile', 'NATS_CREDS'),
       ...read.optional('token', 'NATS_TOKEN'),
     },
     redis: {
@@ -158,6 +152,28 @@ class Reader {
     const found: { [P in K]?: string } = {};
     if (value !== undefined) found[key] = value;
     return found;
+  }
+
+  readableFile<K extends string>(key: K, name: string): { [P in K]?: string } {
+    const found = this.optional(key, name);
+    const path = found[key];
+    try {
+      if (path !== undefined) accessSync(path, constants.R_OK);
+    } catch {
+      this.problem(name, 'names a file that cannot be read');
+    }
+    return found;
+  }
+
+  /** What a configuration file says, or `fallback` and a problem for each fault in it. */
+  file<T>(name: string, shipped: string, load: (path: string) => T, fallback: T): T {
+    try {
+      return load(this.text(name, join(CONFIG_FOLDER, shipped)));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      for (const fault of error.problems) this.problem(name, `${fault.name}: ${fault.detail}`);
+      return fallback;
+    }
   }
 
   number(name: string, fallback: number, min: number, max: number): number {
@@ -239,6 +255,19 @@ class Reader {
     return 'RS256';
   }
 
+  private publicKey(pem: string): JwtKeySource {
+    const algorithm = this.algorithm();
+    let type: string | undefined;
+    try {
+      type = createPublicKey(pem).asymmetricKeyType;
+    } catch {
+      this.problem('JWT_PUBLIC_KEY', 'must be a public key in PEM');
+      return { from: 'public_key', pem, algorithm };
+    }
+    if (type !== KEY_TYPES[algorithm]) this.problem('JWT_PUBLIC_KEY', `is no key for ${algorithm}`);
+    return { from: 'public_key', pem, algorithm };
+  }
+
   jwtKey(): JwtKeySource {
     const secret = this.raw('JWT_SECRET');
     const jwksUrl = this.raw('JWT_JWKS_URL');
@@ -253,9 +282,7 @@ class Reader {
       }
       this.problem('JWT_JWKS_URL', 'must be a URL that begins with https:// or http://');
     }
-    if (pem !== undefined) {
-      return { from: 'public_key', pem: pem.replaceAll('\\n', '\n'), algorithm: this.algorithm() };
-    }
+    if (pem !== undefined) return this.publicKey(pem.replaceAll('\\n', '\n'));
     if (secret !== undefined && Buffer.byteLength(secret) < MIN_SECRET_BYTES) {
       this.problem('JWT_SECRET', `must have at least ${MIN_SECRET_BYTES} bytes`);
     }

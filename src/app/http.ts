@@ -25,6 +25,7 @@ import type { FiringAlertsReader } from '../queries/summary.js';
 import { SummaryLag } from '../queries/summary-lag.js';
 import type { Appender } from '../stream/append.js';
 import { describeStreams, storedAtMs } from '../stream/describe-streams.js';
+import { EVENTS_STREAM } from '../stream/streams.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import type { Folds } from './projections.js';
@@ -93,6 +94,7 @@ function queryHandlers(config: Config, { pool, redis, folds, business, manager, 
     new GetStatusHandler({
       pool,
       redis,
+      logStream: EVENTS_STREAM,
       streams: () => describeStreams(manager),
       storedAtMs: (sequence) => storedAtMs(manager, sequence),
       reported,

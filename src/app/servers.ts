@@ -33,6 +33,7 @@ export async function connectServers(
   ]);
   if (nats.status === 'rejected') throw nats.reason;
   const connection = nats.value;
+  const watch = new ConnectionWatch(connection);
   let stopping = false;
   lifecycle.onStop('nats', async () => {
     stopping = true;
@@ -49,10 +50,15 @@ export async function connectServers(
   const manager = await waitForServer('JetStream', logger, signal, () => connection.jetstreamManager());
   const { retentionDays, dedupWindowSeconds, streamReplicas: replicas } = config;
   const settings = { retentionDays, dedupWindowSeconds, replicas, maxBytes: 0, foreignSubjects };
-  for (const difference of await ensureStreams(manager, settings)) {
-    logger.warn(difference, 'A stream differs from the configuration and may not be changed');
+  const differences = await ensureStreams(manager, settings, {
+    // One kind of process decides: an api process with an older sources.yaml must not unbind what the projector bound.
+    mayChange: config.roles.has('projector'),
+    onChanged: (change) => logger.warn(change, 'A stream was changed to what is configured'),
+  });
+  for (const difference of differences) {
+    logger.warn(difference, 'A stream differs from what is configured, and is not changed');
   }
-  return { connection, watch: new ConnectionWatch(connection), manager, failed };
+  return { connection, watch, manager, failed };
 }
 
 /** Where a part of the service keeps its connections to Postgres and Redis. */

@@ -1,6 +1,5 @@
 import type { RunningApp } from '../app.js';
 import { type Config, type Environment, loadConfig } from '../config.js';
-import { loadBusiness, loadSources } from '../config-files.js';
 import {
   AlreadyRunning,
   type DevServices,
@@ -73,9 +72,7 @@ function expectedStatus(error: unknown): number | undefined {
 
 async function runUntilStopped(root: string, env: Environment, stop: AbortSignal): Promise<number> {
   // What is wrong is told before anything is started.
-  const { port, host, sourcesFile, businessFile } = loadConfig(env);
-  loadSources(sourcesFile);
-  loadBusiness(businessFile);
+  const { port, host } = loadConfig(env);
   await checkPort(root, port, host);
   const services = await startDevServices({ root, env, log: tell, signal: stop });
   let app: RunningApp | undefined;

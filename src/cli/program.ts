@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
-import { ConfigError, type Environment } from '../config.js';
+import type { Environment } from '../config.js';
+import { ConfigError } from '../config-error.js';
 import { readVersion } from '../version.js';
 import { ServerUnreachable } from '../wait-for-server.js';
 

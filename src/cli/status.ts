@@ -5,6 +5,7 @@ import { openPool } from '../store/postgres.js';
 import { openRedis } from '../store/redis.js';
 import { connectNats } from '../stream/connection.js';
 import { describeStreams, storedAtMs } from '../stream/describe-streams.js';
+import { EVENTS_STREAM } from '../stream/streams.js';
 
 const REDIS_TIMEOUT_MS = 2_000;
 
@@ -39,6 +40,7 @@ async function readStatus(env: Environment): Promise<OperationalStatus> {
     return await new GetStatusHandler({
       pool,
       redis,
+      logStream: EVENTS_STREAM,
       streams: async () => (manager === undefined ? away() : await describeStreams(manager)),
       storedAtMs: async (sequence) => (manager === undefined ? away() : await storedAtMs(manager, sequence)),
       reported: () => ({}),

@@ -45,11 +45,11 @@ function checkAttributes(attribute: (name: string) => unknown, data: unknown): O
   return accept({ id, type, time: time ?? undefined, data });
 }
 
-/** The kind that a CloudEvent's `type` names, and its data with id, time and event type filled in. */
+/** The kind that a CloudEvent's `type` names, and its data with id, time and event type filled in. A time in the data wins. */
 export function toKindAndBody(event: CloudEvent): Outcome<{ kind: EventKind; body: Record<string, unknown> }> {
   if (!isObject(event.data)) return refuse('invalid_cloudevent', '/data', 'must be a JSON object');
   const body: Record<string, unknown> = { ...event.data, id: event.id };
-  if (event.time !== undefined) body.occurred_at = event.time;
+  if (event.time !== undefined) body.occurred_at ??= event.time;
   if (event.type === 'metrics.system.v1') return accept({ kind: 'system', body });
   if (event.type === 'metrics.api.v1') return accept({ kind: 'api', body });
   const eventType = USER_TYPE.exec(event.type)?.[1];

@@ -42,7 +42,7 @@ export function decodeMessage(message: LogMessage, options: CodecOptions): Outco
   if (!placed.ok) return placed;
   const { kind, body } = placed.value;
   const bounds = timeBounds(message.storedAtMs, options.retentionDays, CLOCK_SLACK_MS);
-  const checked = validateBody(kind, body, bounds);
+  const checked = validateBody(kind, headerId(message) === undefined ? body : withoutId(body), bounds);
   return checked.ok ? locate(message, checked.value) : checked;
 }
 
@@ -107,8 +107,18 @@ function placeForeign(
   return foreign.ok ? accept({ kind: 'user', body: foreign.value }) : foreign;
 }
 
+/** The id that comes before the body's own. */
+function headerId(message: LogMessage): string | undefined {
+  return message.header('nats-msg-id') ?? message.header('ce-id');
+}
+
+/** An id that is not used need not be a valid one. */
+function withoutId(body: unknown): unknown {
+  return isObject(body) && 'id' in body ? { ...body, id: undefined } : body;
+}
+
 function locate(message: LogMessage, event: CheckedEvent): Outcome<LogEvent> {
-  const publishersId = message.header('nats-msg-id') ?? message.header('ce-id') ?? event.body.id;
+  const publishersId = headerId(message) ?? event.body.id;
   if (publishersId !== undefined && !VALID_ID.test(publishersId)) {
     return refuse('invalid_id', '', 'The id must be 1 to 128 printable ASCII characters without spaces');
   }

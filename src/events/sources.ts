@@ -8,7 +8,8 @@ export interface ForeignSource {
   readonly subject: string;
   /** The event type of what arrives there; left out, the subject's tokens joined by `_`. */
   readonly eventType: string | undefined;
-  /** JSON pointers (RFC 6901) into the body. */
+  /** JSON pointers (RFC 6901) into the body; `idPointer` names what is different for each event. */
+  readonly idPointer: string | undefined;
   readonly userIdPointer: string | undefined;
   readonly occurredAtPointer: string | undefined;
 }
@@ -38,7 +39,8 @@ export interface ForeignEnvelope {
 
 /**
  * Turns a foreign message into the body of a user event: the whole message becomes its metadata. Its id is the
- * envelope's, else its own; its time is what the source's pointer names, else the envelope's.
+ * envelope's, else what the source's pointer names: a field that is merely called `id` is as a rule that of the thing
+ * that the event is about. Its time is what the source's pointer names, else the envelope's.
  */
 export function foreignBody(
   source: ForeignSource,
@@ -51,12 +53,12 @@ export function foreignBody(
     event_type: source.eventType ?? subject.replaceAll('.', '_'),
     metadata: input,
   };
-  const id = envelope?.id ?? input.id;
-  if (typeof id === 'string') body.id = id;
+  if (source.idPointer !== undefined) body.id = resolvePointer(input, source.idPointer);
+  body.id = envelope?.id ?? body.id;
   if (source.userIdPointer !== undefined) body.user_id = resolvePointer(input, source.userIdPointer);
   if (source.occurredAtPointer !== undefined) body.occurred_at = resolvePointer(input, source.occurredAtPointer);
   body.occurred_at ??= envelope?.time;
-  for (const key of ['user_id', 'occurred_at']) if (body[key] === undefined) delete body[key];
+  for (const key of ['id', 'user_id', 'occurred_at']) if (body[key] === undefined) delete body[key];
   return accept(body);
 }
 

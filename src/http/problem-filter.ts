@@ -27,7 +27,6 @@ export function sendProblem(reply: FastifyReply, problem: Problem): void {
 const BY_STATUS: Readonly<Record<number, ProblemName>> = {
   400: 'malformed_request',
   404: 'not_found',
-  405: 'method_not_allowed',
   408: 'request_timeout',
   413: 'body_too_large',
   414: 'uri_too_long',

@@ -12,7 +12,6 @@ const PROBLEMS = {
   unauthorized: { status: 401, title: 'A valid bearer token is required' },
   insufficient_scope: { status: 403, title: 'The token does not allow this' },
   not_found: { status: 404, title: 'There is nothing here' },
-  method_not_allowed: { status: 405, title: 'The method is not allowed here' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
   body_too_large: { status: 413, title: 'The body is too large' },
   uri_too_long: { status: 414, title: 'The address is too long' },
@@ -28,7 +27,6 @@ const PROBLEMS = {
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type ProblemName = keyof typeof PROBLEMS;
-export const PROBLEM_NAMES = Object.keys(PROBLEMS);
 
 /** The media type of every error answer. */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';

@@ -17,6 +17,8 @@ export async function readBody(
   if (!mediaTypes.includes(mediaType)) {
     throw new Problem('unsupported_media_type', `Send one of ${mediaTypes.join(', ')}`);
   }
+  const charset = /;\s*charset="?([^";\s]+)/i.exec(request.headers['content-type'] ?? '')?.[1] ?? 'utf-8';
+  if (charset.toLowerCase() !== 'utf-8') throw new Problem('unsupported_media_type', 'Send UTF-8');
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity') throw new Problem('unsupported_media_type', 'Send the body without content encoding');
   if (Number(request.headers['content-length'] ?? 0) > limitBytes) throw tooLarge(limitBytes);

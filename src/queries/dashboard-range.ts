@@ -33,12 +33,15 @@ const MAX_AHEAD_MS = DAY_MS;
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: MINUTE_S, h: HOUR_S, d: DAY_S };
 const DURATION = /^(\d{1,7})([smhd])$/;
 const WHOLE_SECONDS = /^\d{1,8}$/;
-const RFC_3339 = /^(\d{4}-\d{2}-\d{2})[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
+const RFC_3339 = /^(\d{4}-\d{2}-\d{2})[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 
 /** Interval lengths that are chosen from, in seconds: they divide a day, or are whole days. */
 const NICE_INTERVALS_S = [
   60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
 ];
+
+/** Relative edges are moved outwards by up to an interval, so it must not be longer than that. */
+const MAX_INTERVAL_S = 604_800;
 
 /** One end of the range: an instant that was named, or a distance from now. */
 interface Edge {
@@ -74,9 +77,14 @@ export function parseDashboardRange(parameters: RangeParameters, nowMs: number, 
   }
   if (to.timeMs > nowMs + MAX_AHEAD_MS) problems.push({ pointer: 'to', detail: 'must be at most a day ahead' });
   if (problems.length > 0) return { ok: false, problems };
-  const range = cut(from, to, given ?? chooseInterval(from, to));
+  const chosen = chooseInterval(from, to);
+  const longest = Math.max(chosen, MAX_INTERVAL_S);
+  if (given !== undefined && given > longest) {
+    return { ok: false, problems: [{ pointer: 'interval', detail: `must be at most ${longest} seconds` }] };
+  }
+  const range = cut(from, to, given ?? chosen);
   if (pointsOf(range) <= MAX_POINTS) return { ok: true, value: range };
-  const detail = `makes more than ${MAX_POINTS} points; ${chooseInterval(from, to)} seconds or more would do`;
+  const detail = `makes more than ${MAX_POINTS} points; ${chosen} seconds or more would do`;
   return { ok: false, problems: [{ pointer: 'interval', detail }] };
 }
 

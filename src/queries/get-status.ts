@@ -25,7 +25,10 @@ export interface ComponentStatus {
 /** A fold of the log and how far it is. What is not known, because a server is away, is null. */
 export interface ProjectionStatus {
   readonly name: 'tables' | 'summaries';
-  /** `halted` needs a person; `unknown` where another process runs it or its server is away. */
+  /**
+   * `halted` and `ahead_of_log` (the log is another one, or lost its end) need a person; `unknown` where another process
+   * runs it or its server is away.
+   */
   readonly state: string;
   readonly reason: string | null;
   readonly sequence: number | null;
@@ -37,7 +40,7 @@ export interface ProjectionStatus {
 }
 
 /**
- * `down`: events cannot be taken or the tables cannot be read, or a projection has halted. `degraded`: everything is
+ * `down`: events cannot be taken, the tables cannot be read, or a projection needs a person. `degraded`: everything is
  * answered, but Redis is away.
  */
 export interface OperationalStatus {
@@ -64,7 +67,9 @@ export interface ReportedState {
 export interface StatusDependencies {
   readonly pool: Pool;
   readonly redis: Redis;
-  /** The service's streams, METRICS first. Throws where NATS is away. */
+  /** Name of the stream that is the log. */
+  readonly logStream: string;
+  /** The service's streams that exist. Throws where NATS is away. */
   readonly streams: () => Promise<readonly StreamStatus[]>;
   /** When the message of METRICS at a sequence was stored (ms since 1970); undefined where there is none. */
   readonly storedAtMs: (sequence: number) => Promise<number | undefined>;
@@ -86,7 +91,8 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
       check(() => readCheckpoint(pool, TABLES_PROJECTION)),
       check(() => readPosition(redis)),
     ]);
-    const lastSequence = nats.value?.[0]?.last_sequence;
+    const log = nats.value?.find(({ name }) => name === this.dependencies.logStream);
+    const lastSequence = log?.last_sequence;
     const checkpoint = postgres.value;
     const position = summaries.value === undefined ? undefined : Number(summaries.value.position);
     const states = reported();
@@ -98,7 +104,7 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
       this.#projection('summaries', states.summaries, position, lastSequence, undefined),
     ]);
     return {
-      status: overall(nats, postgres, summaries, projections),
+      status: overall(nats.up && log !== undefined, postgres.up, summaries.up, projections),
       generated_at: new Date(now()).toISOString(),
       components: { nats: component(nats), postgres: component(postgres), redis: component(summaries) },
       projections,
@@ -114,11 +120,14 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
     owner: { readonly epoch: number; readonly holder: string } | undefined,
   ): Promise<ProjectionStatus> {
     const known = sequence !== undefined && Number.isFinite(sequence) ? sequence : null;
+    // The log was made anew, or lost its end: nothing will be projected until a person has looked.
+    const isAhead = known !== null && lastSequence !== undefined && known > lastSequence;
     const lag = known === null || lastSequence === undefined ? null : Math.max(0, lastSequence - known);
     return {
       name,
-      state: state?.kind ?? 'unknown',
-      reason: state?.reason ?? null,
+      state: isAhead ? 'ahead_of_log' : (state?.kind ?? 'unknown'),
+      // Other reasons are what servers say of themselves, and may hold addresses: they stand in the log alone.
+      reason: state?.kind === 'halted' ? (state.reason ?? null) : null,
       sequence: known,
       lag_events: lag,
       lag_seconds: lag === null || known === null ? null : await this.#ageSeconds(lag, known + 1),
@@ -156,12 +165,14 @@ function component({ up, latencyMs }: Checked<unknown>): ComponentStatus {
   return { status: up ? 'up' : 'down', latency_ms: up ? Math.round(latencyMs * 1000) / 1000 : null };
 }
 
+const STUCK_STATES: readonly string[] = ['halted', 'ahead_of_log'];
+
 function overall(
-  nats: Checked<unknown>,
-  postgres: Checked<unknown>,
-  redis: Checked<unknown>,
+  hasLog: boolean,
+  hasTables: boolean,
+  hasSummaries: boolean,
   projections: readonly ProjectionStatus[],
 ): OperationalStatus['status'] {
-  if (!nats.up || !postgres.up || projections.some(({ state }) => state === 'halted')) return 'down';
-  return redis.up ? 'ok' : 'degraded';
+  if (!hasLog || !hasTables || projections.some(({ state }) => STUCK_STATES.includes(state))) return 'down';
+  return hasSummaries ? 'ok' : 'degraded';
 }

@@ -1,6 +1,6 @@
 import { percentileMs } from '../store/latency-buckets.js';
 import type { ServiceCounts } from './aggregates.js';
-import { intervalBounds, type WindowBounds } from './windows.js';
+import { intervalBounds, passedSeconds, type WindowBounds } from './windows.js';
 
 export type ServiceStatus = 'healthy' | 'degraded' | 'down' | 'unknown';
 
@@ -80,7 +80,7 @@ function judge(
     service_name: counts.serviceName,
     ...verdict(errorRate, averageMs, silentSeconds, thresholds),
     last_seen_at: new Date(counts.lastSeenMs).toISOString(),
-    request_rate: counts.requests / bounds.seconds,
+    request_rate: counts.requests / passedSeconds(bounds, nowMs),
     error_rate: errorRate,
     avg_response_time_ms: averageMs,
     p95_response_time_ms: percentileMs(counts.latency, 0.95),

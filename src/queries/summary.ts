@@ -1,7 +1,7 @@
 import { percentileMs } from '../store/latency-buckets.js';
 import type { ActiveUsers, CountsSource, RequestCounts, WindowCounts } from './aggregates.js';
 import type { ServicesHealth } from './services-health.js';
-import type { WindowBounds } from './windows.js';
+import { passedSeconds, type WindowBounds } from './windows.js';
 
 /** Gives the alerts that fire now. The composition passes it: queries and alerts never import one another. */
 export type FiringAlertsReader = () => Promise<readonly FiringAlert[]>;
@@ -94,7 +94,7 @@ export function shapeSummary(input: SummaryInput): Summary {
       requests: counts.requests,
       errors: counts.errors,
       error_rate: ratio(counts.errors, counts.requests),
-      request_rate: counts.requests / bounds.seconds,
+      request_rate: counts.requests / passedSeconds(bounds, input.nowMs),
       ...responseTimes(counts),
       request_bytes: counts.requestBytes,
       response_bytes: counts.responseBytes,

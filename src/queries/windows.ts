@@ -11,6 +11,11 @@ export function intervalBounds(intervalSeconds: number, nowMs: number): WindowBo
   return { seconds: endS - fromS, fromS };
 }
 
+/** How much of a window has passed, in seconds: what a rate is divided by. A window ends with the running minute or hour. */
+export function passedSeconds({ seconds, fromS }: WindowBounds, nowMs: number): number {
+  return Math.min(seconds, Math.max(1, nowMs / 1000 - fromS));
+}
+
 /** Start (seconds since 1970) of today, of the last 7 and of the last 30 calendar days in UTC, today included. */
 export function calendarStarts(nowMs: number): {
   readonly dailyS: number;

@@ -80,6 +80,8 @@ export class Appender {
     private readonly connection: NatsConnection,
     private readonly watch: ConnectionWatch,
     private readonly options: AppenderOptions = APPENDER_DEFAULTS,
+    /** Told of each outcome, for counting. */
+    private readonly observe: (result: AppendResult) => void = () => undefined,
   ) {
     this.#subscription = connection.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => this.#onAck(message),
@@ -101,7 +103,12 @@ export class Appender {
    */
   append(subject: string, payload: Uint8Array, id: string, headers?: MsgHdrs): Promise<AppendResult> {
     const request = headers === undefined ? { subject, payload, id } : { subject, payload, id, headers };
-    return new Promise((settle) => this.#send(request, settle));
+    return new Promise((resolve) =>
+      this.#send(request, (result) => {
+        this.observe(result);
+        resolve(result);
+      }),
+    );
   }
 
   /**
@@ -118,6 +125,7 @@ export class Appender {
     };
     const settle = (result: AppendResult): void => {
       state.outstanding -= 1;
+      this.observe(result);
       if (result.kind === 'unavailable') state.failure ??= result;
       else if (result.duplicate) state.duplicates += 1;
     };

@@ -64,17 +64,31 @@ export function wantedStreams(settings: StreamSettings): readonly Wanted[] {
   ];
 }
 
+export interface StreamRights {
+  /** Whether streams that are there may be changed; else their differences are only told. */
+  readonly mayChange: boolean;
+  /** Told of each change that was made. */
+  readonly onChanged: (change: StreamDifference) => void;
+}
+
+const ALL_RIGHTS: StreamRights = { mayChange: true, onChanged: () => undefined };
+
 /**
  * Creates the streams that are missing and updates those that differ.
  *
- * @returns what still differs, because the server refused the change; the service goes on with it and says so
+ * @returns what still differs, because it may not be changed or the server refused; the service goes on and says so
  */
-export async function ensureStreams(manager: JetStreamManager, settings: StreamSettings): Promise<StreamDifference[]> {
+export async function ensureStreams(
+  manager: JetStreamManager,
+  settings: StreamSettings,
+  rights: StreamRights = ALL_RIGHTS,
+): Promise<StreamDifference[]> {
   const differences: StreamDifference[] = [];
   for (const wanted of wantedStreams(settings)) {
     const found = await findStream(manager, wanted.name);
     if (found === undefined) await manager.streams.add(wanted);
-    else differences.push(...(await updateStream(manager, wanted, found)));
+    else if (rights.mayChange) differences.push(...(await updateStream(manager, wanted, found, rights)));
+    else differences.push(...compare(wanted, found.config));
   }
   return differences;
 }
@@ -90,13 +104,19 @@ export async function findStream(manager: JetStreamManager, name: string): Promi
 }
 
 /** Changes one field at a time, so that one that the server refuses does not keep the others from being changed. */
-async function updateStream(manager: JetStreamManager, wanted: Wanted, found: StreamInfo): Promise<StreamDifference[]> {
+async function updateStream(
+  manager: JetStreamManager,
+  wanted: Wanted,
+  found: StreamInfo,
+  { onChanged }: StreamRights,
+): Promise<StreamDifference[]> {
   const refused: StreamDifference[] = [];
   let { config } = found;
   for (const difference of compare(wanted, config)) {
     try {
       const change = { ...config, [difference.field]: Reflect.get(wanted, difference.field) };
       config = (await manager.streams.update(wanted.name, change)).config;
+      onChanged(difference);
     } catch (error) {
       if (!(error instanceof NatsError && error.api_error !== undefined)) throw error;
       refused.push(difference);

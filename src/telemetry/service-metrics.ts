@@ -69,7 +69,7 @@ export function createServiceMetrics() {
       registers,
     }),
     summaryRebuilds: new Counter({
-      name: 'metrics_service_summary_rebuilds_total',
+      name: 'metrics_service_rebuilds_total',
       help: 'Times that the summaries in Redis were rebuilt from Postgres, by reason',
       labelNames: ['reason'] as const,
       registers,

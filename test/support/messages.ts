@@ -25,6 +25,7 @@ export function codec(...sources: readonly Partial<ForeignSource>[]): CodecOptio
   const whole = sources.map((source) => ({
     subject: source.subject ?? 'nothing.here',
     eventType: source.eventType,
+    idPointer: source.idPointer,
     userIdPointer: source.userIdPointer,
     occurredAtPointer: source.occurredAtPointer,
   }));

@@ -1,9 +1,11 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ConfigError, type Environment, loadConfig } from '../../src/config.js';
+import { type Environment, loadConfig } from '../../src/config.js';
+import { ConfigError } from '../../src/config-error.js';
 import { loadBusiness, loadSources } from '../../src/config-files.js';
 
 const test = suite('configuration');
@@ -95,10 +97,19 @@ for (const [name, value] of WRONG) {
   });
 }
 
+const ED25519_PEM = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString();
 const KEYS: readonly [what: string, env: Environment, names: readonly string[]][] = [
   ['no key', {}, ['JWT_SECRET']],
   ['a short secret', { JWT_SECRET: 'short' }, ['JWT_SECRET']],
-  ['two keys', { ...JWT, JWT_PUBLIC_KEY: 'pem' }, ['JWT_SECRET']],
+  ['two keys', { ...JWT, JWT_JWKS_URL: 'https://issuer.example/keys' }, ['JWT_SECRET']],
+  ['a public key that is none', { JWT_PUBLIC_KEY: 'abc' }, ['JWT_PUBLIC_KEY']],
+  ['a public key of another algorithm', { JWT_PUBLIC_KEY: ED25519_PEM }, ['JWT_PUBLIC_KEY']],
+  ['a credentials file that is not there', { ...JWT, NATS_CREDS: '/nowhere/creds' }, ['NATS_CREDS']],
+  [
+    'files that are not there',
+    { ...JWT, SOURCES_FILE: '/no', BUSINESS_FILE: '/no' },
+    ['SOURCES_FILE', 'BUSINESS_FILE'],
+  ],
   ['a JWKS address that is none', { JWT_JWKS_URL: 'nowhere' }, ['JWT_JWKS_URL']],
   ['a JWKS address of a file', { JWT_JWKS_URL: 'file:///keys' }, ['JWT_JWKS_URL']],
 ];
@@ -128,6 +139,7 @@ test('sources are read, and the shipped files are right', () => {
   const text = `sources:
   - subject: appointments.created
     event_type: appointment_created
+    id: /event_id
     user_id: /patient/user_id
     occurred_at: /created_at
   - subject: devices.>
@@ -136,16 +148,23 @@ test('sources are read, and the shipped files are right', () => {
     {
       subject: 'appointments.created',
       eventType: 'appointment_created',
+      idPointer: '/event_id',
       userIdPointer: '/patient/user_id',
       occurredAtPointer: '/created_at',
     },
-    { subject: 'devices.>', eventType: undefined, userIdPointer: undefined, occurredAtPointer: undefined },
+    {
+      subject: 'devices.>',
+      eventType: undefined,
+      idPointer: undefined,
+      userIdPointer: undefined,
+      occurredAtPointer: undefined,
+    },
   ]);
   assert.equal(loadSources(file('sources: []')), []);
   assert.equal(loadSources(file('')), []);
   const shipped = loadConfig(JWT);
-  assert.equal(loadSources(shipped.sourcesFile), []);
-  assert.equal(loadBusiness(shipped.businessFile).patientEngagementPrefixes, ['patient_']);
+  assert.equal(shipped.sources, []);
+  assert.equal(shipped.business.patientEngagementPrefixes, ['patient_']);
 });
 
 const aliasBomb = `a: &a [x, x, x, x, x, x, x, x, x]
@@ -155,6 +174,9 @@ sources: [*c, *c, *c, *c, *c, *c, *c, *c, *c]`;
 const BAD_SOURCES: readonly [what: string, text: string][] = [
   ['no list', 'sources: 5'],
   ['no subject', 'sources: [{event_type: a}]'],
+  ['an unknown setting', 'sources: [{subject: a.b, occured_at: /at}]'],
+  ['subjects that overlap', 'sources: [{subject: devices.registered}, {subject: devices.>}]'],
+  ['wildcards that overlap', "sources: [{subject: 'a.*.c'}, {subject: a.b.*}]"],
   ['our own subjects', 'sources: [{subject: metrics.events.user.a}]'],
   ['everything', "sources: [{subject: '>'}]"],
   ['a wildcard at the beginning', "sources: [{subject: '*.created'}]"],

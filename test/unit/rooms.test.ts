@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'app',
     'config',
-    'config-files',
+    'config-error',
     'version',
     'wait-for-server',
     'queries',

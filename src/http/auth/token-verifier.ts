@@ -1,4 +1,13 @@
-import { createRemoteJWKSet, errors, importSPKI, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
+import {
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  type FetchImplementation,
+  importSPKI,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from 'jose';
 import type { JwtKeySource } from '../../config.js';
 
 /** What a verified token says about its bearer. */
@@ -107,9 +116,34 @@ async function makeVerify(key: JwtKeySource): Promise<Verify> {
       const keySet = createRemoteJWKSet(key.url, {
         cooldownDuration: JWKS_COOLDOWN_MS,
         timeoutDuration: JWKS_TIMEOUT_MS,
+        [customFetch]: fetchOnceInAWhile(),
       });
       return (token, options) => jwtVerify(token, keySet, options);
     }
+  }
+}
+
+/**
+ * jose's own cooldown begins with a fetch that went well. This one also begins with one that did not, so that a key server
+ * in trouble is not asked again for each token that comes.
+ */
+function fetchOnceInAWhile(): FetchImplementation {
+  let failedUntilMs = 0;
+  return async (url, options) => {
+    if (performance.now() < failedUntilMs) throw new TypeError('The key server failed a moment ago');
+    failedUntilMs = performance.now() + JWKS_COOLDOWN_MS;
+    const response = await fetch(url, options);
+    if (response.ok && (await isKeySet(response.clone()))) failedUntilMs = 0;
+    return response;
+  };
+}
+
+async function isKeySet(response: Response): Promise<boolean> {
+  try {
+    const body: unknown = await response.json();
+    return typeof body === 'object' && body !== null && 'keys' in body;
+  } catch {
+    return false; // jose reads the original and says what is wrong with it.
   }
 }
 

@@ -76,6 +76,12 @@ for (const [subject, parts] of SUBJECTS) {
   });
 }
 
+test('an id of the body that is not used need not be a valid one', () => {
+  for (const id of ['has space', 7, '']) {
+    assert.is(decoded(LOGIN, { id }, { headers: { 'Nats-Msg-Id': 'header' } }).id, 'header');
+  }
+});
+
 test('the id is the header Nats-Msg-Id, then ce-id, then the body, then the sequence', () => {
   const body = { id: 'body' };
   const ceHeaders = {

@@ -9,6 +9,7 @@ const test = suite('foreign sources');
 const APPOINTMENTS = {
   subject: 'appointments.created',
   eventType: 'appointment_created',
+  idPointer: '/id',
   userIdPointer: '/patient/user_id',
   occurredAtPointer: '/created_at',
 };
@@ -26,6 +27,18 @@ test('a foreign message becomes a user event with the whole message as its metad
     id: 'a-1',
     metadata: body,
   });
+});
+
+test('an id that no pointer names is that of a thing, not of the event', () => {
+  const outcome = decodeMessage(message('devices.updated', { id: 'dev-1' }), codec({ subject: 'devices.>' }));
+  assert.ok(outcome.ok);
+  assert.is(outcome.value.id, 'METRICS:7');
+  const named = decodeMessage(
+    message('devices.updated', { id: 'dev 1' }, { headers: { 'Nats-Msg-Id': 'h' } }),
+    codec(APPOINTMENTS, { subject: 'devices.>', idPointer: '/id' }),
+  );
+  assert.ok(named.ok);
+  assert.is(named.value.id, 'h');
 });
 
 test('without an event type of its own a source is named by the tokens of the subject', () => {
@@ -77,7 +90,13 @@ const PATTERNS: readonly [pattern: string, subject: string, matches: boolean][] 
 ];
 for (const [subject, given, matches] of PATTERNS) {
   test(`${subject} ${matches ? 'matches' : 'does not match'} ${given}`, () => {
-    const source = { subject, eventType: undefined, userIdPointer: undefined, occurredAtPointer: undefined };
+    const source = {
+      subject,
+      eventType: undefined,
+      idPointer: undefined,
+      userIdPointer: undefined,
+      occurredAtPointer: undefined,
+    };
     assert.is(matchSources([source])(given) !== undefined, matches);
   });
 }
