@@ -1,12 +1,11 @@
 import type { Redis } from 'ioredis';
-import type { JetStreamManager, NatsConnection } from 'nats';
 import type { Pool } from 'pg';
 import type { Config } from '../config.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { migrate } from '../store/migrate.js';
 import { openPool } from '../store/postgres.js';
 import { openRedis } from '../store/redis.js';
-import { ConnectionWatch, connectNats } from '../stream/connection.js';
+import { ConnectionWatch, connectNats, type JetStreamManager, type NatsConnection } from '../stream/connection.js';
 import { ensureStreams } from '../stream/streams.js';
 import type { Logger } from '../telemetry/logger.js';
 import { waitForServer } from '../wait-for-server.js';

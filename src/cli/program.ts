@@ -70,6 +70,16 @@ function explain(error: unknown): number {
     process.stderr.write(`A server cannot be reached: ${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT.unreachable;
   }
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE' || code === 'EACCES') {
+    process.stderr.write(`PORT is taken by another program, or not ours to use: ${String(error)}\n`);
+    return EXIT.usage;
+  }
+  if (typeof code === 'string' && /^(28|3D)/.test(code)) {
+    // SQLSTATE: not let in, or no such database.
+    process.stderr.write(`Postgres refuses the connection: ${String(error)}\n`);
+    return EXIT.unreachable;
+  }
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return EXIT.wrong;
 }

@@ -4,7 +4,8 @@ import type { CheckedEvent } from '../events/kinds.js';
 import { Appender, type Unavailable } from '../stream/append.js';
 import { decideEnvelope } from './append-event.js';
 
-/** What became of a batch. Where only a part could be stored, the client sends the whole batch again with its ids. */
+/** What became of a batch. Where only a part could be stored, the client sends the whole batch again; events
+ * without an id of their own may then be stored twice. */
 export type AppendBatchOutcome =
   | { readonly kind: 'stored'; readonly accepted: number; readonly duplicates: number }
   | Unavailable;

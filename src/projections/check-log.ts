@@ -1,14 +1,13 @@
-import { type JetStreamManager, Match, NatsError, type StreamInfo } from 'nats';
 import { type CodecOptions, decodeMessage } from '../events/codec.js';
 import type { Checkpoint } from '../store/checkpoints.js';
+import type { JetStreamManager, StreamInfo } from '../stream/connection.js';
+import { readMessage } from '../stream/read-message.js';
 
 export type LogVerdict =
   | { readonly kind: 'same_log' }
   /** The log is the right one, but this many events left it before they were projected. */
   | { readonly kind: 'expired'; readonly events: number }
   | { readonly kind: 'different_log'; readonly reason: string };
-
-const MESSAGE_NOT_FOUND = 10037;
 
 /**
  * Whether the stream is the one that the checkpoint was taken of. A stream that was made anew, or is shorter than the
@@ -29,9 +28,11 @@ export async function checkLog(
   if (stream.state.last_seq < checkpoint.sequence) {
     return different(`${name} ends at ${stream.state.last_seq}, before the checkpoint at ${checkpoint.sequence}`);
   }
-  const last = await messageAt(manager, name, checkpoint.sequence, codec);
+  const last = await readMessage(manager, name, checkpoint.sequence);
   if (last !== undefined) {
-    const isSame = last.eventId === checkpoint.lastEventId && last.storedAtMs === checkpoint.lastStoredAtMs;
+    const event = decodeMessage(last, codec);
+    const lastEventId = event.ok ? event.value.id : '';
+    const isSame = lastEventId === checkpoint.lastEventId && last.storedAtMs === checkpoint.lastStoredAtMs;
     return isSame
       ? { kind: 'same_log' }
       : different(`${name} has another event at ${checkpoint.sequence} than the one that was projected`);
@@ -48,23 +49,4 @@ export async function checkLog(
 
 function different(reason: string): LogVerdict {
   return { kind: 'different_log', reason };
-}
-
-/** What identifies the message at a sequence; undefined where it has left the log. */
-async function messageAt(
-  manager: JetStreamManager,
-  stream: string,
-  sequence: number,
-  codec: CodecOptions,
-): Promise<{ readonly eventId: string; readonly storedAtMs: number } | undefined> {
-  try {
-    const { subject, data, header, time } = await manager.streams.getMessage(stream, { seq: sequence });
-    const storedAtMs = time.getTime();
-    const headerOf = (name: string): string | undefined => header.get(name, Match.IgnoreCase) || undefined;
-    const decoded = decodeMessage({ subject, data, sequence, storedAtMs, header: headerOf }, codec);
-    return { eventId: decoded.ok ? decoded.value.id : '', storedAtMs };
-  } catch (error) {
-    if (error instanceof NatsError && error.api_error?.err_code === MESSAGE_NOT_FOUND) return undefined;
-    throw error;
-  }
 }

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { JetStreamManager, NatsConnection } from 'nats';
 import type { Pool } from 'pg';
 import type { CodecOptions } from '../events/codec.js';
 import { beginEpoch, type Checkpoint, noteHalt, noteStreamCreated, TABLES_PROJECTION } from '../store/checkpoints.js';
@@ -7,7 +6,7 @@ import { type Lease, lead } from '../store/lease.js';
 import { dayOf, type Partitions } from '../store/partitions.js';
 import { classifyFailure } from '../store/postgres.js';
 import type { Appender } from '../stream/append.js';
-import type { ConnectionWatch } from '../stream/connection.js';
+import type { ConnectionWatch, JetStreamManager, NatsConnection } from '../stream/connection.js';
 import { parkDeadLetters } from '../stream/dead-letters.js';
 import { type FedMessage, FeedBroken, LogFeed } from '../stream/log-feed.js';
 import { EVENTS_STREAM, findStream } from '../stream/streams.js';

@@ -2,7 +2,7 @@ import { defineEntity, p } from '@mikro-orm/core';
 
 /**
  * The tables as entities. Rows are written with COPY (src/projections) and read with SQL (src/queries); the entities
- * serve typed look-ups of single rows, and a test holds them against the migrated schema.
+ * are the schema's description in types, which a test holds against the migrated tables.
  */
 
 export const UserEventRow = defineEntity({

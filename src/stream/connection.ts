@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { type ConnectionOptions, connect, credsAuthenticator, Events, type NatsConnection } from 'nats';
 
+/** Handed on, so that other rooms name the client's types without naming the client. */
+export type { JetStreamManager, NatsConnection, StreamInfo } from 'nats';
+
 export interface NatsSettings {
   readonly servers: readonly string[];
   readonly credsFile?: string;

@@ -1,4 +1,5 @@
-import { type JetStreamManager, NatsError } from 'nats';
+import type { JetStreamManager } from 'nats';
+import { readMessage } from './read-message.js';
 import { ALERTS_STREAM, DEAD_LETTERS_STREAM, EVENTS_STREAM, findStream } from './streams.js';
 
 /** A stream's extent, as operators look at it. */
@@ -11,8 +12,6 @@ export interface StreamDescription {
   /** When the oldest message was stored; null where the stream is empty. */
   readonly oldest_at: string | null;
 }
-
-const MESSAGE_NOT_FOUND = 10037;
 
 /** The streams of the service that exist, METRICS first. @throws where JetStream does not answer */
 export async function describeStreams(manager: JetStreamManager): Promise<StreamDescription[]> {
@@ -36,10 +35,5 @@ export async function describeStreams(manager: JetStreamManager): Promise<Stream
 
 /** When the message of METRICS at a sequence was stored, in ms since 1970; undefined where there is none. */
 export async function storedAtMs(manager: JetStreamManager, sequence: number): Promise<number | undefined> {
-  try {
-    return (await manager.streams.getMessage(EVENTS_STREAM, { seq: sequence })).time.getTime();
-  } catch (error) {
-    if (error instanceof NatsError && error.api_error?.err_code === MESSAGE_NOT_FOUND) return undefined;
-    throw error;
-  }
+  return (await readMessage(manager, EVENTS_STREAM, sequence))?.storedAtMs;
 }

@@ -1,3 +1,4 @@
+import { connect } from 'nats';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../src/devservices/index.js';
@@ -101,7 +102,9 @@ test('Postgres: posts get 202, summaries come from Redis, the backlog drains by 
   const dashboard = await service.client.get('/metrics/dashboard');
   assert.is(dashboard.status, 503);
   assert.match(dashboard.headers.get('retry-after') ?? '', /^\d+$/);
-  assert.is((await health()).status, 503);
+  const { status: readiness, text } = await health();
+  assert.is(readiness, 503);
+  assert.not.match(text, /127\.0\.0\.1|ECONN|postgres:/);
   await postgres.start();
   await expectLogins(13);
 });
@@ -116,6 +119,34 @@ test('Postgres and Redis: questions get 503, the scrape still tells about the se
   assert.is((await post()).status, 202);
   await Promise.all([postgres.start(), service.servers.redis.start()]);
   await expectLogins(14);
+});
+
+test('what was appended and refused is counted', async () => {
+  const { text } = await service.client.get('/metrics/prometheus');
+  assert.match(text, /^metrics_service_events_appended_total\{duplicate="false"\} \d+$/m);
+  assert.match(text, /^metrics_service_appends_refused_total\{reason="disconnected"\} \d+$/m);
+});
+
+test('the stream is deleted: posts get 503, and health says so; made anew, it is another log', async () => {
+  const connection = await connect({ servers: service.servers.nats.url });
+  try {
+    const manager = await connection.jetstreamManager();
+    const { config } = await manager.streams.info('METRICS');
+    await manager.streams.delete('METRICS');
+    assert.is((await post()).status, 503);
+    assert.is((await health()).status, 503);
+    await manager.streams.add(config);
+    assert.is((await post()).status, 202);
+    const answer = await eventually(
+      'the halt',
+      health,
+      ({ text }) => text.includes('halted') || text.includes('ahead_of_log'),
+    );
+    assert.is(answer.status, 503);
+    assert.is((answer.json() as OperationalStatus).status, 'down');
+  } finally {
+    await connection.close();
+  }
 });
 
 test.run();

@@ -133,6 +133,21 @@ test('a database that stays away ends the service with 3, though NATS is there',
   assert.not.match(stdout + stderr, 'secret-word');
 });
 
+test('a port that is taken is a mistake in the configuration', async () => {
+  const { status, stderr } = await run(['serve'], { PORT: String(service.app.port) });
+  assert.is(status, 2);
+  assert.match(stderr, 'PORT');
+  assert.not.match(stderr, 'at ');
+});
+
+test('a wrong password for Postgres is told without a stack', async () => {
+  const { status, stderr } = await run(['migrate'], {
+    DATABASE_URL: service.servers.database.url.replace(/:[^:@]*@/, ':secret-word@'),
+  });
+  assert.is(status, 3);
+  assert.not.match(stderr, /secret-word|at /);
+});
+
 test('everything that is wrong in the environment is listed at once, by name, with status 2', async () => {
   const wrong = {
     PORT: 'eighty',

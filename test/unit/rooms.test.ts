@@ -68,6 +68,16 @@ test('import only what lies before them', () => {
   assert.equal(forbidden, []);
 });
 
+test('leave the client of NATS to src/stream', () => {
+  const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const named = files.filter((name) => /from 'nats'/.test(readFileSync(join(SOURCE, name), 'utf8')));
+  assert.ok(named.length > 0);
+  assert.equal(
+    named.filter((name) => !name.startsWith('stream/')),
+    [],
+  );
+});
+
 test('are all known to the rule and to docs/architecture.md', () => {
   const map = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
   for (const entry of readdirSync(SOURCE, { withFileTypes: true })) {
