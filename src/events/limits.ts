@@ -26,10 +26,11 @@ export function findUnstorable(body: Readonly<Record<string, unknown>>): Fault |
 function checkObject(value: object): Fault | undefined {
   const fault = walk(value, 1);
   if (fault !== undefined) return fault;
-  if (Buffer.byteLength(JSON.stringify(value)) > MAX_OBJECT_BYTES) {
-    return { reason: 'object_too_large', pointer: '', detail: `is larger than ${MAX_OBJECT_BYTES} bytes` };
-  }
-  return undefined;
+  return Buffer.byteLength(JSON.stringify(value)) > MAX_OBJECT_BYTES ? tooLarge() : undefined;
+}
+
+function tooLarge(): Fault {
+  return { reason: 'object_too_large', pointer: '', detail: `is larger than ${MAX_OBJECT_BYTES} bytes` };
 }
 
 function walk(value: object, level: number): Fault | undefined {
@@ -37,6 +38,8 @@ function walk(value: object, level: number): Fault | undefined {
     return { reason: 'too_deep', pointer: '', detail: `is nested deeper than ${MAX_OBJECT_LEVELS} levels` };
   }
   const isArray = Array.isArray(value);
+  // Before its keys are listed: an item has at least two bytes in JSON, so a longer array is too large whatever it holds.
+  if (isArray && value.length > MAX_OBJECT_BYTES / 2) return tooLarge();
   const keys = Object.keys(value);
   if (!isArray && keys.length > MAX_OBJECT_KEYS) {
     return { reason: 'object_too_large', pointer: '', detail: `has more than ${MAX_OBJECT_KEYS} keys` };

@@ -14,13 +14,12 @@ import {
   BATCH_MEDIA_TYPES,
   CLOUDEVENT_MEDIA_TYPE,
   MAX_BATCH_BYTES,
+  MAX_EVENT_BYTES,
   type RejectedEvent,
   readBatch,
 } from './read-batch.js';
 import { readBody } from './read-body.js';
 
-/** An event of at most 16 KB of metadata, with room for white space and escapes. */
-const MAX_EVENT_BYTES = 65_536;
 const EVENT_MEDIA_TYPES = ['application/json', CLOUDEVENT_MEDIA_TYPE];
 
 export interface AppendedAnswer {

@@ -1,10 +1,12 @@
 import { isObject, parseJson } from '../events/json.js';
 import type { CheckedEvent } from '../events/kinds.js';
-import { accept, type Outcome, type Refusal } from '../events/refusals.js';
+import { accept, type Outcome, type Refusal, refuse } from '../events/refusals.js';
 import { readRequestEvent } from '../events/requests.js';
 import type { TimeBounds } from '../events/validate.js';
 import { Problem, refusedEvent } from './problems.js';
 
+/** An event of at most 16 KB of metadata, with room for white space and escapes. */
+export const MAX_EVENT_BYTES = 65_536;
 export const MAX_BATCH_EVENTS = 10_000;
 export const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 
@@ -57,14 +59,22 @@ function readList(bytes: Uint8Array, mediaType: string): Outcome<unknown>[] {
   throw new Problem('no_valid_event', isCloudEvents ? 'Send a JSON array of events' : 'Send {"events": [...]}');
 }
 
+const LINE_FEED = 0x0a;
+
 /** Lines are cut as bytes, so that a line with invalid UTF-8 spoils only itself. */
 function readLines(bytes: Uint8Array): Outcome<unknown>[] {
   const items: Outcome<unknown>[] = [];
   for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(0x0a, start);
+    if (bytes[start] === LINE_FEED) {
+      start += 1;
+      continue;
+    }
+    const end = bytes.indexOf(LINE_FEED, start);
     const line = bytes.subarray(start, end === -1 ? bytes.length : end);
     start = end === -1 ? bytes.length : end + 1;
-    if (!isBlank(line)) items.push(parseJson(line));
+    if (line.length > MAX_EVENT_BYTES)
+      items.push(refuse('object_too_large', '', `The line has more than ${MAX_EVENT_BYTES} bytes`));
+    else if (!isBlank(line)) items.push(parseJson(line));
     // Past the limit the batch is refused as a whole, so the rest need not be parsed.
     if (items.length > MAX_BATCH_EVENTS) break;
   }

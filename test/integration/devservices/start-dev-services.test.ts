@@ -1,6 +1,6 @@
 import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { connect } from 'nats';
 import pg from 'pg';
 import { suite } from 'uvu';
@@ -8,20 +8,15 @@ import * as assert from 'uvu/assert';
 import {
   AlreadyRunning,
   type DevServices,
-  findInstalled,
   isRunning,
   sendSignal,
   startDevServices,
 } from '../../../src/devservices/index.js';
 import { ServerState } from '../../../src/devservices/state.js';
-import { startTestNats, startTestRedis, testDatabase } from '../../support/servers.js';
+import { startTestNats, startTestRedis, testDatabase, testPrograms } from '../../support/servers.js';
 
 const STOP_BOUND_MS = 10_000;
-const canRun = findInstalled({ root: tmpdir() }).missing.length === 0;
 const test = suite<{ root: string; lines: string[]; services: DevServices | undefined }>('servers for development');
-/** Needs all three programs on this machine; the ways without them are tried by two-commands and apt. */
-const local = canRun ? test : test.skip;
-
 test.before.each((context) => {
   context.root = realpathSync(mkdtempSync(join(tmpdir(), 'dev-')));
   chmodSync(context.root, 0o711);
@@ -33,7 +28,14 @@ test.after.each(async (context) => {
   rmSync(context.root, { recursive: true, force: true, maxRetries: 5 });
 });
 
-const PRIVATE = { PATH: process.env.PATH, METRICS_PRIVATE_SERVERS: '1' };
+/** The programs that the tests use, as if they were installed: the ways without any are tried by two-commands and apt. */
+const programs = await testPrograms();
+const folders = [programs.natsServer, programs.redisServer].map((program) => dirname(program));
+const PRIVATE = {
+  PATH: [...folders, programs.postgresBin, process.env.PATH].join(delimiter),
+  METRICS_PRIVATE_SERVERS: '1',
+};
+Object.assign(process.env, programs.env);
 
 function pidsOf(services: DevServices): number[] {
   return services.started.map((server) => server.pid).filter((pid) => pid !== undefined);
@@ -49,7 +51,7 @@ async function query(services: DevServices, sql: string): Promise<unknown[]> {
   }
 }
 
-local('a second start has the same addresses and data, and stop leaves nothing running', async (context) => {
+test('a second start has the same addresses and data, and stop leaves nothing running', async (context) => {
   const { root, lines } = context;
   const log = (line: string): void => void lines.push(line);
   const first = await startDevServices({ root, env: PRIVATE, log });
@@ -79,7 +81,7 @@ local('a second start has the same addresses and data, and stop leaves nothing r
   await again.close();
 });
 
-local('a second start at the same time is refused and harms nothing', async (context) => {
+test('a second start at the same time is refused and harms nothing', async (context) => {
   const { root } = context;
   const services = await startDevServices({ root, env: PRIVATE, log: () => undefined });
   context.services = services;
@@ -89,7 +91,7 @@ local('a second start at the same time is refused and harms nothing', async (con
   assert.equal(await query(services, 'select 1 as one'), [{ one: 1 }]);
 });
 
-local('a server that an earlier start left hanging is ended, and one it wrote nothing down of too', async (context) => {
+test('a server that an earlier start left hanging is ended, and one it wrote nothing down of too', async (context) => {
   const { root, lines } = context;
   const services = await startDevServices({ root, env: PRIVATE, log: () => undefined });
   const statePath = join(root, '.data', 'dev', 'servers.json');
@@ -109,7 +111,7 @@ local('a server that an earlier start left hanging is ended, and one it wrote no
   assert.match(lines.join('\n'), /nats: ending process/);
 });
 
-local('called off in the middle, a start leaves nothing running', async (context) => {
+test('called off in the middle, a start leaves nothing running', async (context) => {
   const { root } = context;
   const controller = new AbortController();
   const error = await startDevServices({

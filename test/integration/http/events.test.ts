@@ -225,6 +225,22 @@ test('a batch comes as lines, too, and a line that is no JSON spoils only itself
   );
 });
 
+test('a line that is too long for an event spoils only itself', async () => {
+  const long = JSON.stringify({ event_type: 'a', metadata: { x: 'y'.repeat(70_000) } });
+  const answer = await service.client.post(
+    '/metrics/events/batch',
+    `${long}\n{"event_type":"a"}`,
+    'application/x-ndjson',
+  );
+  assert.is(answer.status, 202, answer.text);
+  const { accepted, rejected } = answer.json() as { accepted: number; rejected: { index: number; reason: string }[] };
+  assert.is(accepted, 1);
+  assert.equal(
+    rejected.map(({ index, reason }) => [index, reason]),
+    [[0, 'object_too_large']],
+  );
+});
+
 test('a batch of CloudEvents is taken', async () => {
   const event = (id: string) => ({
     specversion: '1.0',

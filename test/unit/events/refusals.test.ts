@@ -53,6 +53,12 @@ const OBJECTS: readonly Case[] = [
   ['65 keys', LOGIN, { metadata: manyKeys(65) }, 'object_too_large'],
   ['65 keys deeper', LOGIN, { metadata: { a: [manyKeys(65)] } }, 'object_too_large'],
   ['16 KB of metadata', LOGIN, { metadata: { a: 'x'.repeat(16_384 - 8) } }, 'accepted'],
+  [
+    'an array of more items than 16 KB can hold',
+    LOGIN,
+    { metadata: { a: new Array(8_193).fill(0) } },
+    'object_too_large',
+  ],
   ['more than 16 KB of metadata', LOGIN, { metadata: { a: 'x'.repeat(16_384 - 7) } }, 'object_too_large'],
   ['more than 16 KB in two-byte characters', LOGIN, { metadata: { a: 'é'.repeat(8_192) } }, 'object_too_large'],
   ['more than 16 KB of tags', CPU, { metric_name: 'm', value: 1, tags: { a: 'x'.repeat(17_000) } }, 'object_too_large'],
