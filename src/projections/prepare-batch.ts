@@ -24,8 +24,10 @@ export interface PreparedBatch extends Batch {
   readonly messages: readonly FedMessage[];
 }
 
-/** Messages decoded in one go; then whatever else waits for this process has its turn. */
-const MESSAGES_PER_TURN = 200;
+/** Bytes decoded in one go, some two hundred messages; then whatever else waits for this process has its turn. */
+const BYTES_PER_TURN = 65_536;
+/** So that empty messages have an end, too. */
+const MESSAGE_OVERHEAD_BYTES = 128;
 
 /**
  * Decodes each message once and folds it to its row and to the one delta of the batch. It does so in turns, so that
@@ -38,8 +40,13 @@ export async function prepareBatch(
   const rows: Row[] = [];
   const deadLetters: DeadLetter[] = [];
   let lastEventId = '';
-  for (const [index, message] of messages.entries()) {
-    if (index % MESSAGES_PER_TURN === MESSAGES_PER_TURN - 1) await nextTurn();
+  let bytes = 0;
+  for (const message of messages) {
+    bytes += message.data.length + MESSAGE_OVERHEAD_BYTES;
+    if (bytes > BYTES_PER_TURN) {
+      await nextTurn();
+      bytes = 0;
+    }
     const decoded = decodeMessage(message, context.codec);
     if (decoded.ok) {
       rows.push(toRow(decoded.value, context.routeOf));
