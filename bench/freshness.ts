@@ -50,16 +50,19 @@ const service = await ServiceProcess.create(servers.env);
 try {
   await service.start();
   const client = await BenchClient.of(service.port, CONNECTIONS);
+  // A connection of its own, so that a look does not wait behind posts in this process.
+  const watcher = await BenchClient.of(service.port, 1);
   // A first start answers from Postgres until the summaries are built; that is not what is measured.
   await waitFor('summaries', async () => {
-    const { source } = JSON.parse(await client.send('GET', '/metrics/summary?window=1h')) as Summary;
+    const { source } = JSON.parse(await watcher.send('GET', '/metrics/summary?window=1h')) as Summary;
     return source === 'redis' ? true : undefined;
   });
   let total = Number.POSITIVE_INFINITY;
-  const watching = watchSummary(client, () => total);
+  const watching = watchSummary(watcher, () => total);
   total = await postAtRate(client);
   await watching;
   client.close();
+  watcher.close();
   const delays = [...acknowledgedAt]
     .map(([sequence, ms]) => Math.max(0, (visibleAt[sequence - 1] ?? Number.NaN) - ms))
     .sort((a, b) => a - b);
