@@ -20,7 +20,7 @@ import { GetStatusHandler, type ReportedState } from '../queries/get-status.js';
 import { GetSummaryHandler } from '../queries/get-summary.js';
 import { PostgresSource } from '../queries/postgres-source.js';
 import { RedisSource } from '../queries/redis-source.js';
-import { SessionAverages } from '../queries/session-averages.js';
+import { SessionReader } from '../queries/session-reader.js';
 import type { FiringAlertsReader } from '../queries/summary.js';
 import { SummaryLag } from '../queries/summary-lag.js';
 import type { Appender } from '../stream/append.js';
@@ -83,7 +83,7 @@ function queryHandlers(config: Config, { pool, redis, folds, business, manager, 
     // Not a warning: what is wrong with Redis is told where it is noticed, and at a first start nothing is.
     onFallback: (reason) => logger.info({ reason }, 'Answers come from Postgres now'),
   });
-  const sessions = new SessionAverages(redis, pool, intervalSeconds);
+  const sessions = new SessionReader(redis, pool, intervalSeconds);
   const reported = (): { tables?: ReportedState; summaries?: ReportedState } =>
     folds === undefined ? {} : { tables: folds.projector.state, summaries: folds.summaries.state };
   return [

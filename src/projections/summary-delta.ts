@@ -1,4 +1,4 @@
-import { latencyBucket } from '../store/latency-buckets.js';
+import { bucketOf } from '../store/log-buckets.js';
 import {
   BUSINESS_COUNTS,
   type BusinessTypes,
@@ -97,7 +97,7 @@ function addApi(delta: SummaryDelta, fact: Fact & { kind: 'api' }, sequence: num
   if (fact.responseTimeUs !== null) {
     both(FIELDS.timedRequests, 1);
     both(FIELDS.responseTimeUs, fact.responseTimeUs);
-    both(`${FIELD_PREFIXES.latency}${latencyBucket(fact.responseTimeUs)}`, 1);
+    both(`${FIELD_PREFIXES.latency}${bucketOf(fact.responseTimeUs)}`, 1);
   }
   addCounters(delta, fact, service, sequence, registry);
   see(delta, service, fact.timeMs);

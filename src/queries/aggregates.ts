@@ -3,33 +3,45 @@
  * that one function makes the answer and both sources agree.
  */
 
-/** Requests of the platform or of one service. Sums of times are whole microseconds. */
-export interface RequestCounts {
+/** Requests of the platform, of one service or of one endpoint. Sums of times are whole microseconds. */
+export interface LatencyCounts {
   readonly requests: number;
   readonly errors: number;
   readonly timedRequests: number;
   readonly responseTimeUs: number;
-  readonly requestBytes: number;
-  readonly responseBytes: number;
-  /** Latency bucket (src/store/latency-buckets.ts) → how many. */
+  /** 0 where none is timed. */
+  readonly maxResponseTimeUs: number;
+  /** Bucket (src/store/log-buckets.ts) of microseconds → how many. */
   readonly latency: ReadonlyMap<number, number>;
 }
 
-/** Everything that a summary says about its window. */
-export interface WindowCounts extends RequestCounts {
+/** The same with sizes and statuses. */
+export interface RequestCounts extends LatencyCounts {
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** Bucket of bytes → how many, of the requests that say so. */
+  readonly requestSizes: ReadonlyMap<number, number>;
+  readonly responseSizes: ReadonlyMap<number, number>;
   readonly statusCodes: ReadonlyMap<number, number>;
+}
+
+/** What user events say about a stretch of time. */
+export interface UserCounts {
   readonly registrations: number;
   readonly logins: number;
   readonly appointmentsCreated: number;
   readonly notificationsSent: number;
   readonly deviceRegistrations: number;
   readonly patientEvents: number;
-  /** Distinct users with a login in the window. */
+  /** Distinct users with a login. */
   readonly loginUsers: number;
-  /** Distinct users with a patient event in the window. */
+  /** Distinct users with a patient event. */
   readonly patientUsers: number;
   readonly features: readonly { readonly feature: string; readonly uses: number; readonly users: number }[];
 }
+
+/** Everything that a summary says about its window, but for sessions. */
+export interface WindowCounts extends RequestCounts, UserCounts {}
 
 /** Distinct users with a login, by calendar days in UTC. */
 export interface ActiveUsers {
@@ -39,7 +51,7 @@ export interface ActiveUsers {
 }
 
 /** One service in the last aggregation interval. */
-export interface ServiceCounts extends RequestCounts {
+export interface ServiceCounts extends LatencyCounts {
   readonly serviceName: string;
   readonly lastSeenMs: number;
   /** Latest measurement of each metric that has a recent one, by metric name. */

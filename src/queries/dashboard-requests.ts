@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg';
-import { bucketMs, percentileMs } from '../store/latency-buckets.js';
+import { bucketValue } from '../store/log-buckets.js';
 import { type DashboardSeries, gapFree, type Series, type TopEndpoint } from './dashboard.js';
 import { INTERVAL_SQL, rangeValues, startsAtSql } from './dashboard-intervals.js';
 import type { DashboardRange } from './dashboard-range.js';
@@ -11,6 +11,7 @@ import {
   sumRequests,
   toMicroseconds,
 } from './postgres-rows.js';
+import { apiNumbers } from './summary.js';
 
 const TOP_ENDPOINTS = 20;
 
@@ -90,7 +91,7 @@ function averageMs(row: IntervalRow): number | null {
 }
 
 function bucketOrNull(bucket: number | null): number | null {
-  return bucket === null ? null : bucketMs(bucket);
+  return bucket === null ? null : Math.round(bucketValue(bucket)) / 1000;
 }
 
 type EndpointRow = RequestRow & { readonly service_name: string; readonly method: string; readonly route: string };
@@ -126,15 +127,6 @@ export async function readTopEndpoints(client: PoolClient, range: DashboardRange
 }
 
 function shapeEndpoint(rows: readonly EndpointRow[]): TopEndpoint {
-  const { requests, errors, timedRequests, responseTimeUs, latency } = sumRequests(rows);
   const { service_name = '', method = '', route = '' } = rows[0] ?? {};
-  return {
-    service_name,
-    method,
-    endpoint: route,
-    requests,
-    errors,
-    avg_response_time_ms: timedRequests === 0 ? null : responseTimeUs / timedRequests / 1000,
-    p95_response_time_ms: percentileMs(latency, 0.95),
-  };
+  return { service_name, method, endpoint: route, ...apiNumbers(sumRequests(rows)) };
 }

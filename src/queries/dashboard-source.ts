@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
-import { readSessionLengths } from '../store/session-lengths.js';
+import { readSessionLengths, type SessionLengths } from '../store/session-lengths.js';
 import { type BusinessTypes, MINUTE_S } from '../store/summary-schema.js';
 import type { ActiveUsers, WindowCounts } from './aggregates.js';
 import { AnswerCache } from './answer-cache.js';
@@ -20,7 +20,7 @@ const TOP_FEATURES = 20;
 export interface DashboardContent {
   readonly counts: WindowCounts;
   readonly activeUsers: ActiveUsers;
-  readonly averageSessionSeconds: number | null;
+  readonly sessions: SessionLengths;
   readonly series: DashboardSeries;
   readonly top: Dashboard['top'];
 }
@@ -76,7 +76,7 @@ async function readContent(
   return {
     counts,
     activeUsers,
-    averageSessionSeconds: sessions.averageSeconds,
+    sessions,
     series: { ...requests, ...users, events_by_type: eventTypes.series, ...measurements },
     top: { endpoints, features: counts.features.slice(0, TOP_FEATURES), event_types: eventTypes.top },
   };

@@ -1,7 +1,7 @@
 import type { WindowCounts } from './aggregates.js';
 import type { DashboardRange } from './dashboard-range.js';
 import type { ServiceHealth } from './services-health.js';
-import type { FiringAlert, Summary } from './summary.js';
+import type { ApiNumbers, FiringAlert, Summary } from './summary.js';
 
 /** `t` is the start of an interval, RFC 3339 in UTC. */
 export interface Point {
@@ -34,14 +34,13 @@ export interface DashboardSeries {
   readonly memory_usage: SplitSeries;
 }
 
-export interface TopEndpoint {
+export interface TopService extends ApiNumbers {
   readonly service_name: string;
+}
+
+export interface TopEndpoint extends TopService {
   readonly method: string;
   readonly endpoint: string;
-  readonly requests: number;
-  readonly errors: number;
-  readonly avg_response_time_ms: number | null;
-  readonly p95_response_time_ms: number | null;
 }
 
 /** Answer of `GET /metrics/dashboard`. */

@@ -33,13 +33,13 @@ export class GetDashboardHandler implements IQueryHandler<GetDashboard> {
       this.firingAlerts(),
     ]);
     const services = shapeServicesHealth(health.value, bounds, this.thresholds, nowMs);
-    const { counts, activeUsers, averageSessionSeconds, series, top } = content;
+    const { counts, activeUsers, sessions, series, top } = content;
     const summary = shapeSummary({
       counts,
       activeUsers,
       services,
       bounds: { seconds: (range.toMs - range.fromMs) / 1000, fromS: range.fromMs / 1000 },
-      averageSessionSeconds,
+      sessions,
       firing,
       source: 'postgres',
       degraded: health.degraded,

@@ -1,7 +1,7 @@
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { CountsReader } from './counts-reader.js';
 import { type HealthThresholds, healthBounds, shapeServicesHealth } from './services-health.js';
-import type { SessionAverages } from './session-averages.js';
+import type { SessionReader } from './session-reader.js';
 import { type FiringAlertsReader, type Summary, shapeSummary } from './summary.js';
 import { type SummaryWindow, windowBounds } from './windows.js';
 
@@ -16,7 +16,7 @@ export class GetSummary extends Query<Summary> {
 export class GetSummaryHandler implements IQueryHandler<GetSummary> {
   constructor(
     private readonly reader: CountsReader,
-    private readonly sessions: SessionAverages,
+    private readonly sessionReader: SessionReader,
     private readonly thresholds: HealthThresholds,
     private readonly firingAlerts: FiringAlertsReader,
     private readonly now: () => number,
@@ -35,8 +35,8 @@ export class GetSummaryHandler implements IQueryHandler<GetSummary> {
       ]);
       return { counts, activeUsers, services };
     });
-    const [averageSessionSeconds, firing] = await Promise.all([
-      this.sessions.average(window, source, nowMs),
+    const [sessions, firing] = await Promise.all([
+      this.sessionReader.lengths(window, source, nowMs),
       this.firingAlerts(),
     ]);
     const services = shapeServicesHealth(value.services, health, this.thresholds, nowMs);
@@ -46,7 +46,7 @@ export class GetSummaryHandler implements IQueryHandler<GetSummary> {
       activeUsers,
       services,
       bounds,
-      averageSessionSeconds,
+      sessions,
       firing,
       source,
       degraded,

@@ -1,11 +1,11 @@
-import { LATENCY_BOUNDS_US } from '../store/latency-buckets.js';
+import { BUCKET_BOUNDS } from '../store/log-buckets.js';
 import type { RequestCounts } from './aggregates.js';
 
 /**
  * First values of the latency buckets from the second on: `width_bucket` counts how many of them a value reaches, which
- * is the index that `latencyBucket` gives.
+ * is the index that `bucketOf` gives.
  */
-export const LATENCY_STARTS_US: readonly number[] = LATENCY_BOUNDS_US.slice(0, -1).map((bound) => bound + 1);
+export const LATENCY_STARTS_US: readonly number[] = BUCKET_BOUNDS.slice(0, -1).map((bound) => bound + 1);
 
 /** Sums of requests of one group. Postgres gives sums as text: they may be larger than a bigint. */
 export interface RequestRow {
@@ -37,7 +37,15 @@ export function toMicroseconds(milliseconds: string | null): number {
 
 export function sumRequests(rows: Iterable<RequestRow>): RequestCounts {
   const latency = new Map<number, number>();
-  const sums = { requests: 0, errors: 0, timedRequests: 0, responseTimeUs: 0, requestBytes: 0, responseBytes: 0 };
+  const sums = {
+    requests: 0,
+    errors: 0,
+    timedRequests: 0,
+    responseTimeUs: 0,
+    maxResponseTimeUs: 0,
+    requestBytes: 0,
+    responseBytes: 0,
+  };
   for (const row of rows) {
     const requests = Number(row.requests);
     sums.requests += requests;
@@ -49,7 +57,7 @@ export function sumRequests(rows: Iterable<RequestRow>): RequestCounts {
     sums.responseTimeUs += toMicroseconds(row.response_time_ms);
     latency.set(row.bucket, (latency.get(row.bucket) ?? 0) + requests);
   }
-  return { ...sums, latency };
+  return { ...sums, latency, requestSizes: new Map(), responseSizes: new Map(), statusCodes: new Map() };
 }
 
 /** Postgres gives exactly one row for an aggregate without groups. */

@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg';
 import { type BusinessTypes, EVENT_TYPES, MAX_FEATURE_CHARACTERS, OTHER } from '../store/summary-schema.js';
-import type { ActiveUsers, WindowCounts } from './aggregates.js';
+import type { ActiveUsers, UserCounts, WindowCounts } from './aggregates.js';
 import {
   LATENCY_STARTS_US,
   latencyBucketSql,
@@ -72,11 +72,11 @@ async function readRequests(client: PoolClient, window: Window) {
   return { ...sumRequests(rows), statusCodes };
 }
 
-type UserCounts = Omit<WindowCounts, 'features' | 'statusCodes' | keyof ReturnType<typeof sumRequests>>;
+type UserSums = Omit<UserCounts, 'features'>;
 
 /** The aliases are quoted, so that a row has the names that it is handed on by. */
-async function readUserCounts(client: PoolClient, window: Window, business: BusinessTypes): Promise<UserCounts> {
-  const { rows } = await client.query<Record<keyof UserCounts, string>>(
+async function readUserCounts(client: PoolClient, window: Window, business: BusinessTypes): Promise<UserSums> {
+  const { rows } = await client.query<Record<keyof UserSums, string>>(
     `select
        count(*) filter (where event_type = $3) as "registrations",
        count(*) filter (where event_type = $4) as "logins",

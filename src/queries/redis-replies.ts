@@ -1,6 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
 import { DURATION_SUM_US, FIELD_PREFIXES, FIELDS, HISTOGRAM_BOUNDS_S, PART } from '../store/summary-schema.js';
-import type { HttpSeries, PlatformCounters, RequestCounts } from './aggregates.js';
+import type { HttpSeries, LatencyCounts, PlatformCounters, RequestCounts } from './aggregates.js';
 
 /** Field → count of one or of many buckets. */
 export type Counts = ReadonlyMap<string, number>;
@@ -34,17 +34,31 @@ export function byPrefix(counts: Counts, prefix: string): [string, number][] {
   );
 }
 
-export function requestCounts(counts: Counts): RequestCounts {
+export function latencyCounts(counts: Counts): LatencyCounts {
   const of = (field: string): number => counts.get(field) ?? 0;
   return {
     requests: of(FIELDS.requests),
     errors: of(FIELDS.errors),
     timedRequests: of(FIELDS.timedRequests),
     responseTimeUs: of(FIELDS.responseTimeUs),
-    requestBytes: of(FIELDS.requestBytes),
-    responseBytes: of(FIELDS.responseBytes),
-    latency: new Map(byPrefix(counts, FIELD_PREFIXES.latency).map(([bucket, count]) => [Number(bucket), count])),
+    maxResponseTimeUs: 0,
+    latency: numbered(counts, FIELD_PREFIXES.latency),
   };
+}
+
+export function requestCounts(counts: Counts): RequestCounts {
+  return {
+    ...latencyCounts(counts),
+    requestBytes: counts.get(FIELDS.requestBytes) ?? 0,
+    responseBytes: counts.get(FIELDS.responseBytes) ?? 0,
+    requestSizes: new Map(),
+    responseSizes: new Map(),
+    statusCodes: numbered(counts, FIELD_PREFIXES.status),
+  };
+}
+
+function numbered(counts: Counts, prefix: string): Map<number, number> {
+  return new Map(byPrefix(counts, prefix).map(([number, count]) => [Number(number), count]));
 }
 
 export function groupByFirstPart(counts: Counts): Map<string, Map<string, number>> {

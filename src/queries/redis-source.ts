@@ -19,6 +19,7 @@ import {
   type Counts,
   gaugesByService,
   groupByFirstPart,
+  latencyCounts,
   parseGauge,
   readDurations,
   requestCounts,
@@ -179,7 +180,6 @@ export class RedisSource implements PrimarySource {
     const of = (field: string): number => counts.get(field) ?? 0;
     return {
       ...requestCounts(counts),
-      statusCodes: new Map(byPrefix(counts, FIELD_PREFIXES.status).map(([code, count]) => [Number(code), count])),
       registrations: of(FIELD_PREFIXES.event + EVENT_TYPES.registered),
       logins: of(FIELD_PREFIXES.event + EVENT_TYPES.login),
       appointmentsCreated: of(FIELD_PREFIXES.business + BUSINESS_COUNTS.appointmentsCreated),
@@ -220,7 +220,7 @@ export class RedisSource implements PrimarySource {
         serviceName,
         lastSeenMs: Number(time),
         gauges: latest.get(serviceName) ?? new Map<string, number>(),
-        ...requestCounts(byService.get(serviceName) ?? new Map<string, number>()),
+        ...latencyCounts(byService.get(serviceName) ?? new Map<string, number>()),
       }))
       .sort((a, b) => (a.serviceName < b.serviceName ? -1 : 1));
   }

@@ -1,4 +1,4 @@
-import { percentileMs } from '../store/latency-buckets.js';
+import { percentileMs } from '../store/log-buckets.js';
 import type { ServiceCounts } from './aggregates.js';
 import { intervalBounds, passedSeconds, type WindowBounds } from './windows.js';
 

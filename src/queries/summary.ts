@@ -1,4 +1,6 @@
-import { percentileMs } from '../store/latency-buckets.js';
+import { percentile, percentileMs } from '../store/log-buckets.js';
+import type { SessionLengths } from '../store/session-lengths.js';
+import { DAY_S } from '../store/summary-schema.js';
 import type { ActiveUsers, CountsSource, RequestCounts, WindowCounts } from './aggregates.js';
 import type { ServicesHealth } from './services-health.js';
 import { passedSeconds, type WindowBounds } from './windows.js';
@@ -15,6 +17,25 @@ export interface FiringAlert {
   readonly starts_at: string;
 }
 
+/** Numbers of requests: of the platform, of one service or of one endpoint. Bytes are of the requests that say so. */
+export interface ApiNumbers {
+  readonly requests: number;
+  readonly errors: number;
+  readonly error_rate: number | null;
+  readonly avg_response_time_ms: number | null;
+  readonly p50_response_time_ms: number | null;
+  readonly p95_response_time_ms: number | null;
+  readonly p99_response_time_ms: number | null;
+  readonly max_response_time_ms: number | null;
+  readonly request_bytes: number;
+  readonly avg_request_bytes: number | null;
+  readonly p95_request_bytes: number | null;
+  readonly response_bytes: number;
+  readonly avg_response_bytes: number | null;
+  readonly p95_response_bytes: number | null;
+  readonly status_codes: Readonly<Record<string, number>>;
+}
+
 /** Answer of `GET /metrics/summary`; every field is always there, `null` where nothing is known. */
 export interface Summary {
   readonly generated_at: string;
@@ -26,22 +47,15 @@ export interface Summary {
     readonly registrations: number;
     readonly logins: number;
     readonly logins_per_active_user: number | null;
+    readonly logins_per_active_user_and_day: number | null;
     readonly features: readonly { readonly feature: string; readonly uses: number; readonly users: number }[];
+    /** Null where they could not be counted in time. */
+    readonly sessions: number | null;
     readonly avg_session_seconds: number | null;
+    readonly p50_session_seconds: number | null;
+    readonly p95_session_seconds: number | null;
   };
-  readonly api: {
-    readonly requests: number;
-    readonly errors: number;
-    readonly error_rate: number | null;
-    readonly request_rate: number;
-    readonly avg_response_time_ms: number | null;
-    readonly p50_response_time_ms: number | null;
-    readonly p95_response_time_ms: number | null;
-    readonly p99_response_time_ms: number | null;
-    readonly request_bytes: number;
-    readonly response_bytes: number;
-    readonly status_codes: Readonly<Record<string, number>>;
-  };
+  readonly api: ApiNumbers & { readonly request_rate: number };
   readonly system: {
     readonly services: number;
     readonly healthy: number;
@@ -64,7 +78,8 @@ export interface SummaryInput {
   readonly activeUsers: ActiveUsers;
   readonly services: ServicesHealth;
   readonly bounds: WindowBounds;
-  readonly averageSessionSeconds: number | null;
+  /** Null where they could not be counted in time. */
+  readonly sessions: SessionLengths | null;
   readonly firing: readonly FiringAlert[];
   readonly source: CountsSource['name'];
   /** Redis could not be asked. */
@@ -74,7 +89,8 @@ export interface SummaryInput {
 
 /** Makes the answer of plain counts; the same for both sources. */
 export function shapeSummary(input: SummaryInput): Summary {
-  const { counts, activeUsers, services, bounds, source } = input;
+  const { counts, activeUsers, services, bounds, source, sessions } = input;
+  const loginsPerUser = ratio(counts.logins, counts.loginUsers);
   const withStatus = (status: string): number =>
     services.services.filter((service) => service.status === status).length;
   return {
@@ -86,20 +102,15 @@ export function shapeSummary(input: SummaryInput): Summary {
       active: activeUsers,
       registrations: counts.registrations,
       logins: counts.logins,
-      logins_per_active_user: ratio(counts.logins, counts.loginUsers),
+      logins_per_active_user: loginsPerUser,
+      logins_per_active_user_and_day: loginsPerUser === null ? null : (loginsPerUser * DAY_S) / bounds.seconds,
       features: counts.features,
-      avg_session_seconds: input.averageSessionSeconds,
+      sessions: sessions?.sessions ?? null,
+      avg_session_seconds: sessions?.averageSeconds ?? null,
+      p50_session_seconds: sessions?.p50Seconds ?? null,
+      p95_session_seconds: sessions?.p95Seconds ?? null,
     },
-    api: {
-      requests: counts.requests,
-      errors: counts.errors,
-      error_rate: ratio(counts.errors, counts.requests),
-      request_rate: counts.requests / passedSeconds(bounds, input.nowMs),
-      ...responseTimes(counts),
-      request_bytes: counts.requestBytes,
-      response_bytes: counts.responseBytes,
-      status_codes: Object.fromEntries([...counts.statusCodes].sort(([a], [b]) => a - b)),
-    },
+    api: { ...apiNumbers(counts), request_rate: counts.requests / passedSeconds(bounds, input.nowMs) },
     system: {
       services: services.services.length,
       healthy: withStatus('healthy'),
@@ -117,20 +128,33 @@ export function shapeSummary(input: SummaryInput): Summary {
   };
 }
 
-/** Mean (exact) and percentiles (from buckets) of response times, in milliseconds. */
-export function responseTimes(
-  counts: RequestCounts,
-): Pick<
-  Summary['api'],
-  'avg_response_time_ms' | 'p50_response_time_ms' | 'p95_response_time_ms' | 'p99_response_time_ms'
-> {
-  const average = ratio(counts.responseTimeUs, counts.timedRequests);
+/** Counts, sums, means and maxima are exact; percentiles come from buckets (src/store/log-buckets.ts). */
+export function apiNumbers(counts: RequestCounts): ApiNumbers {
+  const averageUs = ratio(counts.responseTimeUs, counts.timedRequests);
   return {
-    avg_response_time_ms: average === null ? null : average / 1000,
+    requests: counts.requests,
+    errors: counts.errors,
+    error_rate: ratio(counts.errors, counts.requests),
+    avg_response_time_ms: averageUs === null ? null : averageUs / 1000,
     p50_response_time_ms: percentileMs(counts.latency, 0.5),
     p95_response_time_ms: percentileMs(counts.latency, 0.95),
     p99_response_time_ms: percentileMs(counts.latency, 0.99),
+    max_response_time_ms: counts.timedRequests === 0 ? null : counts.maxResponseTimeUs / 1000,
+    request_bytes: counts.requestBytes,
+    avg_request_bytes: ratio(counts.requestBytes, totalOf(counts.requestSizes)),
+    p95_request_bytes: percentile(counts.requestSizes, 0.95),
+    response_bytes: counts.responseBytes,
+    avg_response_bytes: ratio(counts.responseBytes, totalOf(counts.responseSizes)),
+    p95_response_bytes: percentile(counts.responseSizes, 0.95),
+    status_codes: Object.fromEntries([...counts.statusCodes].sort(([a], [b]) => a - b)),
   };
+}
+
+/** Every size is in one bucket, so the buckets know how many there are. */
+function totalOf(buckets: ReadonlyMap<number, number>): number {
+  let total = 0;
+  for (const count of buckets.values()) total += count;
+  return total;
 }
 
 /** a / b, or null where there is nothing to divide by. */

@@ -7,6 +7,8 @@ export interface SessionLengths {
   readonly sessions: number;
   /** Null without a session. */
   readonly averageSeconds: number | null;
+  readonly p50Seconds: number | null;
+  readonly p95Seconds: number | null;
 }
 
 /** What is kept in Redis, so that no query has to count sessions. */
@@ -76,6 +78,8 @@ export async function readSessionLengths(
   return {
     sessions: Number(row.sessions),
     averageSeconds: row.average_seconds === null ? null : Number(row.average_seconds),
+    p50Seconds: null,
+    p95Seconds: null,
   };
 }
 

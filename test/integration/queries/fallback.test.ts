@@ -13,7 +13,7 @@ import { GetServicesHealthHandler } from '../../../src/queries/get-services-heal
 import { GetSummary, GetSummaryHandler } from '../../../src/queries/get-summary.js';
 import { PostgresSource } from '../../../src/queries/postgres-source.js';
 import { RedisSource } from '../../../src/queries/redis-source.js';
-import { SessionAverages } from '../../../src/queries/session-averages.js';
+import { SessionReader } from '../../../src/queries/session-reader.js';
 import type { Summary } from '../../../src/queries/summary.js';
 import { SummaryLag } from '../../../src/queries/summary-lag.js';
 import { QueryUnavailable } from '../../../src/queries/unavailable.js';
@@ -70,7 +70,7 @@ async function open(): Promise<Bench> {
   const alerts = () => Promise.resolve([]);
   // The windows' bounds stay what they are, while the reader's own waits go on.
   const now = (): number => nowMs;
-  const summary = new GetSummaryHandler(reader, new SessionAverages(redis, pool, 300), LIMITS, alerts, now);
+  const summary = new GetSummaryHandler(reader, new SessionReader(redis, pool, 300), LIMITS, alerts, now);
   return {
     nowMs,
     server,

@@ -6,7 +6,7 @@ import type { Fact } from '../../../src/projections/facts.js';
 import { featureOf, microseconds } from '../../../src/projections/facts.js';
 import { SeriesRegistry } from '../../../src/projections/series-registry.js';
 import { foldDelta, histogramBucket, type SummaryDelta } from '../../../src/projections/summary-delta.js';
-import { latencyBucket } from '../../../src/store/latency-buckets.js';
+import { bucketOf } from '../../../src/store/log-buckets.js';
 import { PART, SERIES_LIMITS } from '../../../src/store/summary-schema.js';
 import { BUSINESS } from '../../support/events.js';
 import { NOON_MS } from '../../support/messages.js';
@@ -50,7 +50,7 @@ const TABLE: readonly { given: string; facts: readonly Fact[]; expected: object 
     expected: {
       ...EMPTY,
       minutes: {
-        [NOON]: { req: 1, err: 1, rqb: 10, 'st:503': 1, rt_n: 1, rt_us: 7_000, [`lat:${latencyBucket(7_000)}`]: 1 },
+        [NOON]: { req: 1, err: 1, rqb: 10, 'st:503': 1, rt_n: 1, rt_us: 7_000, [`lat:${bucketOf(7_000)}`]: 1 },
       },
       services: {
         [NOON]: {
@@ -59,7 +59,7 @@ const TABLE: readonly { given: string; facts: readonly Fact[]; expected: object 
           'web\trqb': 10,
           'web\trt_n': 1,
           'web\trt_us': 7_000,
-          [`web\tlat:${latencyBucket(7_000)}`]: 1,
+          [`web\tlat:${bucketOf(7_000)}`]: 1,
         },
       },
       http: { 'web\tGET\t/users/:id\t503': 1 },

@@ -4,7 +4,7 @@ import type { ServiceCounts, WindowCounts } from '../../../src/queries/aggregate
 import { gapFree, intervalStarts } from '../../../src/queries/dashboard.js';
 import { healthBounds, shapeServicesHealth } from '../../../src/queries/services-health.js';
 import { shapeSummary } from '../../../src/queries/summary.js';
-import { latencyBucket } from '../../../src/store/latency-buckets.js';
+import { bucketOf } from '../../../src/store/log-buckets.js';
 
 const NOW = Date.parse('2026-11-24T12:34:56.000Z');
 const LIMITS = { errorRate: 0.05, responseTimeMs: 2_000, intervalSeconds: 300 };
@@ -15,12 +15,15 @@ const NO_REQUESTS = {
   errors: 0,
   timedRequests: 0,
   responseTimeUs: 0,
-  requestBytes: 0,
-  responseBytes: 0,
+  maxResponseTimeUs: 0,
   latency: new Map<number, number>(),
 };
 const NO_COUNTS: WindowCounts = {
   ...NO_REQUESTS,
+  requestBytes: 0,
+  responseBytes: 0,
+  requestSizes: new Map(),
+  responseSizes: new Map(),
   statusCodes: new Map(),
   registrations: 0,
   logins: 0,
@@ -43,7 +46,7 @@ function summaryOf(counts: WindowCounts) {
     activeUsers: { daily: 1, weekly: 2, monthly: 3 },
     services: shapeServicesHealth([], BOUNDS, LIMITS, NOW),
     bounds: { seconds: 86_400, fromS: 0 },
-    averageSessionSeconds: null,
+    sessions: null,
     firing: [],
     source: 'redis',
     degraded: false,
@@ -64,8 +67,12 @@ test('a summary of nothing has every field, null where nothing is known', () => 
       registrations: 0,
       logins: 0,
       logins_per_active_user: null,
+      logins_per_active_user_and_day: null,
       features: [],
+      sessions: null,
       avg_session_seconds: null,
+      p50_session_seconds: null,
+      p95_session_seconds: null,
     },
     api: {
       requests: 0,
@@ -76,8 +83,13 @@ test('a summary of nothing has every field, null where nothing is known', () => 
       p50_response_time_ms: null,
       p95_response_time_ms: null,
       p99_response_time_ms: null,
+      max_response_time_ms: null,
       request_bytes: 0,
+      avg_request_bytes: null,
+      p95_request_bytes: null,
       response_bytes: 0,
+      avg_response_bytes: null,
+      p95_response_bytes: null,
       status_codes: {},
     },
     system: { services: 0, healthy: 0, degraded: 0, down: 0 },
@@ -99,7 +111,10 @@ test('rates and means of a summary are quotients of its counts', () => {
     errors: 2,
     timedRequests: 4,
     responseTimeUs: 10_000,
-    latency: new Map([[latencyBucket(2_500), 4]]),
+    maxResponseTimeUs: 2_600,
+    latency: new Map([[bucketOf(2_500), 4]]),
+    requestBytes: 900,
+    requestSizes: new Map([[bucketOf(300), 3]]),
     statusCodes: new Map([
       [503, 2],
       [200, 6],
@@ -110,6 +125,8 @@ test('rates and means of a summary are quotients of its counts', () => {
     patientUsers: 2,
   });
   assert.is(users.logins_per_active_user, 3);
+  assert.is(users.logins_per_active_user_and_day, 3);
+  assert.equal([api.max_response_time_ms, api.avg_request_bytes, api.avg_response_bytes], [2.6, 300, null]);
   assert.is(business.patient_events_per_user, 2.5);
   assert.equal([api.error_rate, api.request_rate, api.avg_response_time_ms], [0.25, 8 / 86_400, 2.5]);
   assert.ok(Math.abs((api.p95_response_time_ms ?? 0) - 2.5) <= 2.5 * 0.02);

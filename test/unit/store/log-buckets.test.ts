@@ -2,13 +2,7 @@ import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import '../../support/seed.js';
-import {
-  bucketValueUs,
-  LATENCY_BOUNDS_US,
-  latencyBucket,
-  percentileMs,
-  RELATIVE_ERROR,
-} from '../../../src/store/latency-buckets.js';
+import { BUCKET_BOUNDS, bucketOf, bucketValue, percentileMs, RELATIVE_ERROR } from '../../../src/store/log-buckets.js';
 
 const test = suite('latency buckets');
 
@@ -24,17 +18,17 @@ function percentileOf(values: readonly number[], q: number): number {
 }
 
 test('bounds grow without a gap', () => {
-  assert.ok(LATENCY_BOUNDS_US.every((bound, index) => index === 0 || bound > (LATENCY_BOUNDS_US[index - 1] ?? bound)));
-  assert.ok((LATENCY_BOUNDS_US.at(-1) ?? 0) >= 2_147_483_647_000);
-  assert.ok(LATENCY_BOUNDS_US.length < 800, `${LATENCY_BOUNDS_US.length} buckets`);
+  assert.ok(BUCKET_BOUNDS.every((bound, index) => index === 0 || bound > (BUCKET_BOUNDS[index - 1] ?? bound)));
+  assert.ok((BUCKET_BOUNDS.at(-1) ?? 0) >= 2_147_483_647_000);
+  assert.ok(BUCKET_BOUNDS.length < 800, `${BUCKET_BOUNDS.length} buckets`);
 });
 
 test('a value lies within the bounds of its bucket', () => {
   fc.assert(
     fc.property(valueUs, (value) => {
-      const bucket = latencyBucket(value);
-      assert.ok(value <= (LATENCY_BOUNDS_US[bucket] ?? -1));
-      assert.ok(bucket === 0 || value > (LATENCY_BOUNDS_US[bucket - 1] ?? value));
+      const bucket = bucketOf(value);
+      assert.ok(value <= (BUCKET_BOUNDS[bucket] ?? -1));
+      assert.ok(bucket === 0 || value > (BUCKET_BOUNDS[bucket - 1] ?? value));
     }),
   );
 });
@@ -42,7 +36,7 @@ test('a value lies within the bounds of its bucket', () => {
 test('the value that stands for a bucket is at most the promised share away from each of its values', () => {
   fc.assert(
     fc.property(valueUs, (value) => {
-      assert.ok(Math.abs(bucketValueUs(latencyBucket(value)) - value) <= RELATIVE_ERROR * value + 1e-6);
+      assert.ok(Math.abs(bucketValue(bucketOf(value)) - value) <= RELATIVE_ERROR * value + 1e-6);
     }),
     { numRuns: 1_000 },
   );
@@ -55,7 +49,7 @@ test('a percentile from buckets is at most 2 % away from the plain one', () => {
       fc.constantFrom(0.5, 0.95, 0.99, 1, 0.001),
       (values, q) => {
         const counts = new Map<number, number>();
-        for (const value of values) counts.set(latencyBucket(value), (counts.get(latencyBucket(value)) ?? 0) + 1);
+        for (const value of values) counts.set(bucketOf(value), (counts.get(bucketOf(value)) ?? 0) + 1);
         const exactMs = percentileOf(values, q) / 1000;
         const foundMs = percentileMs(counts, q);
         assert.ok(foundMs !== null);

@@ -4,6 +4,7 @@ import {
   parseSessionLengths,
   readSessionLengths,
   SESSION_LENGTHS_KEY,
+  type SessionLengths,
   type SessionLengthsView,
 } from '../store/session-lengths.js';
 import type { CountsSource } from './aggregates.js';
@@ -16,11 +17,11 @@ import { type SummaryWindow, windowBounds } from './windows.js';
 const WAIT_MS = 2_000;
 
 /**
- * Mean length of sessions. It is computed once an aggregation interval by src/projections/session-lengths.ts and kept
+ * How long sessions last. It is computed once an aggregation interval by src/projections/session-lengths.ts and kept
  * in Redis; where it is not there, it is computed here, once an interval as well.
  */
-export class SessionAverages {
-  readonly #computed = new AnswerCache<number | null>();
+export class SessionReader {
+  readonly #computed = new AnswerCache<SessionLengths>();
 
   constructor(
     private readonly redis: Redis,
@@ -30,11 +31,11 @@ export class SessionAverages {
 
   /**
    * @param source where the other numbers of the answer come from: Redis is not asked twice for what it does not have
-   * @returns seconds, null without a session or where they cannot be counted in time
+   * @returns null where they cannot be counted in time
    */
-  async average(window: SummaryWindow, source: CountsSource['name'], nowMs: number): Promise<number | null> {
+  async lengths(window: SummaryWindow, source: CountsSource['name'], nowMs: number): Promise<SessionLengths | null> {
     const view = source === 'redis' ? await this.#fromRedis() : undefined;
-    if (view !== undefined) return view.windows[window].averageSeconds;
+    if (view !== undefined) return view.windows[window];
     const interval = Math.floor(nowMs / 1000 / this.intervalSeconds);
     const counted = this.#computed.get(window, String(interval), () => this.#count(window, nowMs));
     try {
@@ -45,11 +46,10 @@ export class SessionAverages {
     }
   }
 
-  async #count(window: SummaryWindow, nowMs: number): Promise<number | null> {
+  async #count(window: SummaryWindow, nowMs: number): Promise<SessionLengths> {
     const fromMs = windowBounds(window, nowMs).fromS * 1000;
     try {
-      const lengths = await readOnly(this.pool, (client) => readSessionLengths(client, fromMs, null));
-      return lengths.averageSeconds;
+      return await readOnly(this.pool, (client) => readSessionLengths(client, fromMs, null));
     } catch (error) {
       throw unavailable(error);
     }

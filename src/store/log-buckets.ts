@@ -1,0 +1,74 @@
+/**
+ * Logarithmic buckets for whole numbers, response times in microseconds and sizes in bytes, after DDSketch (Masson, Rim
+ * and Lee, 2019): with the ratio (1 + a) / (1 - a) between two bounds, the value that stands for a bucket is at most the
+ * share `a` away from every value in it. The bounds are whole numbers, so that TypeScript and SQL sort a value into the
+ * same bucket.
+ */
+
+/** Largest relative error of a percentile. The contract promises 0.02. */
+export const RELATIVE_ERROR = 0.019;
+
+const RATIO = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR);
+/** 2^31 ms in microseconds, the largest response time that an event may carry; sizes end below it, at 2^40 bytes. */
+const MAX_VALUE = 2_147_483_648_000;
+
+/** Upper bounds; bucket i holds (BOUNDS[i - 1], BOUNDS[i]], bucket 0 holds 0 alone. */
+export const BUCKET_BOUNDS: readonly number[] = makeBounds();
+
+function makeBounds(): number[] {
+  const bounds = [0];
+  let first = 1;
+  while (first <= MAX_VALUE) {
+    const bound = Math.max(first, Math.floor(first * RATIO));
+    bounds.push(bound);
+    first = bound + 1;
+  }
+  return bounds;
+}
+
+/** The bucket of a whole number. */
+export function bucketOf(value: number): number {
+  let low = 0;
+  let high = BUCKET_BOUNDS.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((BUCKET_BOUNDS[middle] ?? 0) >= value) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** The value that stands for all of a bucket: at most RELATIVE_ERROR away from each. */
+export function bucketValue(bucket: number): number {
+  const last = BUCKET_BOUNDS[bucket] ?? MAX_VALUE;
+  if (bucket === 0) return 0;
+  const first = (BUCKET_BOUNDS[bucket - 1] ?? 0) + 1;
+  return (2 * first * last) / (first + last);
+}
+
+/**
+ * Percentile by nearest rank (the smallest value with at least the share `q` of all at or below it) from counts by
+ * bucket.
+ *
+ * @param counts bucket → how many
+ * @param q 0 < q <= 1
+ * @returns a whole number in the unit of the values, or null where nothing was counted
+ */
+export function percentile(counts: ReadonlyMap<number, number>, q: number): number | null {
+  const buckets = [...counts].sort(([a], [b]) => a - b);
+  const total = buckets.reduce((sum, [, count]) => sum + count, 0);
+  if (total === 0) return null;
+  const rank = Math.max(1, Math.ceil(q * total));
+  let below = 0;
+  for (const [bucket, count] of buckets) {
+    below += count;
+    if (below >= rank) return Math.round(bucketValue(bucket));
+  }
+  return null;
+}
+
+/** The same in milliseconds, of buckets of microseconds. */
+export function percentileMs(counts: ReadonlyMap<number, number>, q: number): number | null {
+  const value = percentile(counts, q);
+  return value === null ? null : value / 1000;
+}
