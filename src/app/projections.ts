@@ -5,6 +5,7 @@ import type { CodecOptions } from '../events/codec.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { PartitionKeeper } from '../projections/partition-keeper.js';
 import { Projector } from '../projections/projector.js';
+import { RollupWorker } from '../projections/rollup-worker.js';
 import { SessionLengthsWorker } from '../projections/session-lengths.js';
 import { SummaryWorker } from '../projections/summary-worker.js';
 import { Partitions } from '../store/partitions.js';
@@ -59,6 +60,10 @@ export async function startProjections(config: Config, parts: ProjectionParts): 
   });
   sessions.start();
   lifecycle.onStop('session lengths', () => sessions.stop());
+
+  const rollups = new RollupWorker({ pool, databaseUrl, retentionDays, logger });
+  rollups.start();
+  lifecycle.onStop('rollups', () => rollups.stop());
 
   const projector = new Projector({
     ...parts,

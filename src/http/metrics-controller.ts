@@ -2,7 +2,7 @@ import { Controller, Get, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FieldError } from '../events/refusals.js';
 import type { Dashboard } from '../queries/dashboard.js';
-import { parseDashboardRange } from '../queries/dashboard-range.js';
+import { DASHBOARD_PARAMETERS, parseDashboardQuestion } from '../queries/dashboard-question.js';
 import { GetDashboard } from '../queries/get-dashboard.js';
 import { GetServicesHealth } from '../queries/get-services-health.js';
 import { GetSummary } from '../queries/get-summary.js';
@@ -44,10 +44,10 @@ export class MetricsController {
   @Get('dashboard')
   @RequireScope('metrics:read')
   async dashboard(@Query() parameters: Parameters): Promise<Dashboard> {
-    const { from, to, interval } = readParameters(parameters, ['from', 'to', 'interval']);
-    const range = parseDashboardRange({ from, to, interval }, this.context.now(), this.context.retentionDays);
-    if (!range.ok) throw invalid(range.problems);
-    return await this.queryBus.execute(new GetDashboard(range.value));
+    const given = readParameters(parameters, DASHBOARD_PARAMETERS);
+    const question = parseDashboardQuestion(given, this.context.now(), this.context.retentionDays);
+    if (!question.ok) throw invalid(question.problems);
+    return await this.queryBus.execute(new GetDashboard(question.value));
   }
 }
 

@@ -5,6 +5,7 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { type Checkpoint, moveCheckpoint } from '../store/checkpoints.js';
 import { EVENT_TABLES, type EventTable, TIME_COLUMNS } from '../store/partitions.js';
 import { inTransaction } from '../store/postgres.js';
+import { markRollups } from './mark-rollups.js';
 import { COPY_COLUMNS, type Row } from './rows.js';
 import type { AdmittedSeries } from './series-registry.js';
 import type { SummaryDelta } from './summary-delta.js';
@@ -41,7 +42,7 @@ const CHUNK_CHARACTERS = 65_536;
 const DAY_MS = 86_400_000;
 
 /**
- * Writes a batch in one transaction: checkpoint, rows, series, and the delta for the summaries.
+ * Writes a batch in one transaction: checkpoint, rows, series, marks for the rollups, and the delta for the summaries.
  *
  * @param foldAgain makes the delta of the rows that were really inserted, where some were there already
  * @throws what Postgres says; `classifyFailure` tells what to do then
@@ -64,6 +65,7 @@ export async function writeBatch(
       const inserted = mode === 'copy' ? fresh : await keepInserted(client, fresh);
       if (mode === 'copy') await copyRows(client, fresh, (table) => table);
       await insertSeries(client, batch.freshSeries);
+      await markRollups(client, timesOf(inserted), sequence, lastStoredAtMs);
       const delta = inserted.length === batch.rows.length ? batch.delta : foldAgain(inserted);
       await client.query('insert into summary_outbox (from_sequence, to_sequence, delta) values ($1, $2, $3)', [
         from.sequence,
@@ -144,6 +146,10 @@ async function withoutResends(client: PoolClient, rows: readonly Row[]): Promise
     seen.add(key);
     return true;
   });
+}
+
+function* timesOf(rows: readonly Row[]): Generator<number> {
+  for (const { timeMs } of rows) yield timeMs;
 }
 
 function startOfDay(timeMs: number): number {

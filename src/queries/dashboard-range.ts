@@ -1,6 +1,6 @@
 import { DAY_S, HOUR_S, MINUTE_S } from '../store/summary-schema.js';
 
-/** A stretch of time, cut into intervals; the last one may be shorter. */
+/** A stretch of time, cut into intervals that are counted from 1970 (UTC); the first and the last may be shorter. */
 export interface DashboardRange {
   readonly fromMs: number;
   /** Exclusive. */
@@ -15,7 +15,7 @@ export interface RangeParameters {
 }
 
 export interface RangeProblem {
-  readonly pointer: 'from' | 'to' | 'interval';
+  readonly pointer: string;
   readonly detail: string;
 }
 
@@ -35,10 +35,11 @@ const DURATION = /^(\d{1,7})([smhd])$/;
 const WHOLE_SECONDS = /^\d{1,8}$/;
 const RFC_3339 = /^(\d{4}-\d{2}-\d{2})[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 
-/** Interval lengths that are chosen from, in seconds: they divide a day, or are whole days. */
-const NICE_INTERVALS_S = [
-  60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
-];
+/**
+ * Interval lengths that are chosen from, in seconds: they divide a day, or are whole days. None between five minutes and an
+ * hour: ranges of more than 42 hours are read from the rollups of hours.
+ */
+const NICE_INTERVALS_S = [60, 120, 300, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
 
 /** Relative edges are moved outwards by up to an interval, so it must not be longer than that. */
 const MAX_INTERVAL_S = 604_800;
@@ -54,8 +55,8 @@ interface Edge {
  * default the last 24 hours; `interval` is seconds or `5m`, `1h`, `1d`, by default the shortest one that makes at most
  * 500 points.
  *
- * Instants that are named are kept as they are, and the intervals are counted from `from`. Relative ones are moved
- * outwards to whole intervals (UTC), so that points lie at even times and all who ask within one interval ask the same.
+ * Instants that are named are kept as they are. Relative ones are moved outwards to whole intervals, so that all who ask
+ * within one interval ask the same.
  */
 export function parseDashboardRange(parameters: RangeParameters, nowMs: number, retentionDays: number): RangeOutcome {
   const from = parseEdge(parameters.from ?? DEFAULT_FROM, nowMs);
@@ -92,7 +93,7 @@ const EDGE_DETAIL = 'must be an RFC 3339 time with offset, or relative as now, -
 
 /** How many points a series of the range has. */
 export function pointsOf({ fromMs, toMs, intervalSeconds }: DashboardRange): number {
-  return Math.ceil((toMs - fromMs) / (intervalSeconds * 1000));
+  return Math.ceil(toMs / (intervalSeconds * 1000)) - Math.floor(fromMs / (intervalSeconds * 1000));
 }
 
 function parseEdge(text: string, nowMs: number): Edge | undefined {

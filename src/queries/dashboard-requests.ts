@@ -1,132 +1,124 @@
-import type { PoolClient } from 'pg';
-import { bucketValue } from '../store/log-buckets.js';
-import { type DashboardSeries, gapFree, type Series, type TopEndpoint } from './dashboard.js';
-import { INTERVAL_SQL, rangeValues, startsAtSql } from './dashboard-intervals.js';
-import type { DashboardRange } from './dashboard-range.js';
-import {
-  LATENCY_STARTS_US,
-  latencyBucketSql,
-  REQUEST_SUMS,
-  type RequestRow,
-  sumRequests,
-  toMicroseconds,
-} from './postgres-rows.js';
-import { apiNumbers } from './summary.js';
+import { percentileMs } from '../store/log-buckets.js';
+import type { Parameters } from '../store/rollups.js';
+import type { RequestCounts } from './aggregates.js';
+import type { DashboardSeries, TopEndpoint, TopService } from './dashboard.js';
+import type { DashboardAxis, Series } from './dashboard-axis.js';
+import { type RequestSlice, RequestSums } from './request-sums.js';
+import type { RollupReader } from './rollup-reader.js';
+import { apiNumbers, ratio } from './summary.js';
 
 const TOP_ENDPOINTS = 20;
-
-interface IntervalRow {
-  readonly interval: number;
-  readonly requests: string;
-  readonly errors: string;
-  readonly response_time_ms: string | null;
-  readonly request_bytes: string | null;
-  readonly response_bytes: string | null;
-  readonly timed: string | null;
-  readonly p50: number | null;
-  readonly p95: number | null;
-  readonly p99: number | null;
-}
+const TOP_SERVICES = 20;
 
 type RequestSeries = Pick<
   DashboardSeries,
   | 'requests'
   | 'errors'
+  | 'request_rate'
   | 'error_rate'
   | 'avg_response_time'
   | 'p50'
   | 'p95'
   | 'p99'
+  | 'max'
   | 'request_bytes'
   | 'response_bytes'
 >;
 
-/** Counts of each interval; percentiles are picked from the latency buckets as `percentileMs` does. */
+/** All requests of the range. */
+export async function readRequestCounts(reader: RollupReader): Promise<RequestCounts> {
+  return RequestSums.of(await reader.requests<RequestSlice>('platform', () => 'select * from slice'));
+}
+
+/** Requests of each interval, and of all of them. */
 export async function readRequestSeries(
-  client: PoolClient,
-  range: DashboardRange,
-  starts: readonly string[],
-): Promise<RequestSeries> {
-  const { rows } = await client.query<IntervalRow>(
-    `with counted as (
-       select ${startsAtSql('timestamp')} as starts_at, ${latencyBucketSql('$4')} as bucket,
-       ${REQUEST_SUMS}
-       from api_metrics
-       where timestamp >= $1 and timestamp < $2
-       group by starts_at, bucket
-     ),
-     ranked as (
-       select *,
-         sum(requests) filter (where bucket is not null) over (partition by starts_at order by bucket) as up_to,
-         sum(requests) filter (where bucket is not null) over (partition by starts_at) as timed
-       from counted
-     )
-     select ${INTERVAL_SQL} as interval, sum(requests) as requests, sum(errors) as errors,
-       sum(response_time_ms) as response_time_ms, sum(request_bytes) as request_bytes,
-       sum(response_bytes) as response_bytes, max(timed) as timed,
-       min(bucket) filter (where up_to >= ceil(0.5::float8 * timed::float8)) as p50,
-       min(bucket) filter (where up_to >= ceil(0.95::float8 * timed::float8)) as p95,
-       min(bucket) filter (where up_to >= ceil(0.99::float8 * timed::float8)) as p99
-     from ranked
-     group by starts_at`,
-    [...rangeValues(range), LATENCY_STARTS_US],
+  reader: RollupReader,
+  axis: DashboardAxis,
+  nowMs: number,
+): Promise<{ readonly counts: RequestCounts; readonly series: RequestSeries }> {
+  const slices = await reader.requests<RequestSlice & { readonly starts_at: Date }>(
+    'platform',
+    () => 'select * from slice',
   );
-  const series = (value: (row: IntervalRow) => number | null, empty: 0 | null): Series =>
-    gapFree(starts, new Map(rows.map((row) => [row.interval, value(row)])), empty);
+  const byInterval = new Map<number, RequestSums>();
+  for (const slice of slices) {
+    const interval = axis.intervalOf(slice.starts_at);
+    const sums = byInterval.get(interval) ?? new RequestSums();
+    sums.add(slice);
+    byInterval.set(interval, sums);
+  }
+  const series = (value: (sums: RequestSums, interval: number) => number | null, empty: 0 | null): Series =>
+    axis.series(new Map([...byInterval].map(([interval, sums]) => [interval, value(sums, interval)])), empty);
+  const counts = new RequestSums();
+  for (const sums of byInterval.values()) counts.merge(sums);
   return {
-    requests: series((row) => Number(row.requests), 0),
-    errors: series((row) => Number(row.errors), 0),
-    error_rate: series((row) => Number(row.errors) / Number(row.requests), null),
-    avg_response_time: series(averageMs, null),
-    p50: series((row) => bucketOrNull(row.p50), null),
-    p95: series((row) => bucketOrNull(row.p95), null),
-    p99: series((row) => bucketOrNull(row.p99), null),
-    request_bytes: series((row) => Number(row.request_bytes ?? 0), 0),
-    response_bytes: series((row) => Number(row.response_bytes ?? 0), 0),
+    counts,
+    series: {
+      requests: series(({ requests }) => requests, 0),
+      errors: series(({ errors }) => errors, 0),
+      request_rate: series(({ requests }, interval) => requests / axis.passedSeconds(interval, nowMs), 0),
+      error_rate: series(({ errors, requests }) => ratio(errors, requests), null),
+      avg_response_time: series(averageMs, null),
+      p50: series(({ latency }) => percentileMs(latency, 0.5), null),
+      p95: series(({ latency }) => percentileMs(latency, 0.95), null),
+      p99: series(({ latency }) => percentileMs(latency, 0.99), null),
+      max: series((sums) => (sums.timedRequests === 0 ? null : sums.maxResponseTimeUs / 1000), null),
+      request_bytes: series(({ requestBytes }) => requestBytes, 0),
+      response_bytes: series(({ responseBytes }) => responseBytes, 0),
+    },
   };
 }
 
-function averageMs(row: IntervalRow): number | null {
-  return row.timed === null ? null : toMicroseconds(row.response_time_ms) / Number(row.timed) / 1000;
+function averageMs({ responseTimeUs, timedRequests }: RequestSums): number | null {
+  const averageUs = ratio(responseTimeUs, timedRequests);
+  return averageUs === null ? null : averageUs / 1000;
 }
 
-function bucketOrNull(bucket: number | null): number | null {
-  return bucket === null ? null : Math.round(bucketValue(bucket)) / 1000;
+/** The services with the most requests. */
+export async function readTopServices(reader: RollupReader): Promise<TopService[]> {
+  const top = await readTop(reader, ['service_name'], TOP_SERVICES);
+  return top.map(([[service_name = ''], counts]) => ({ service_name, ...apiNumbers(counts) }));
 }
-
-type EndpointRow = RequestRow & { readonly service_name: string; readonly method: string; readonly route: string };
 
 /** The endpoints with the most requests. */
-export async function readTopEndpoints(client: PoolClient, range: DashboardRange): Promise<TopEndpoint[]> {
-  const [from, to] = rangeValues(range);
-  const { rows } = await client.query<EndpointRow>(
-    `with counted as (
-       select service_name, method, route, ${latencyBucketSql('$3')} as bucket,
-       ${REQUEST_SUMS}
-       from api_metrics
-       where timestamp >= $1 and timestamp < $2
-       group by service_name, method, route, bucket
-     ),
-     top as (
-       select service_name, method, route
-       from counted
-       group by service_name, method, route
-       order by sum(requests) desc, service_name collate "C", method collate "C", route collate "C"
-       limit $4
-     )
-     select counted.*
-     from counted
-     join top using (service_name, method, route)`,
-    [from, to, LATENCY_STARTS_US, TOP_ENDPOINTS],
-  );
-  const groups = Map.groupBy(rows, ({ service_name, method, route }) => `${service_name}\t${method}\t${route}`);
-  return [...groups]
-    .map(([key, group]) => ({ key, endpoint: shapeEndpoint(group) }))
-    .sort((a, b) => b.endpoint.requests - a.endpoint.requests || (a.key < b.key ? -1 : 1))
-    .map(({ endpoint }) => endpoint);
+export async function readTopEndpoints(reader: RollupReader): Promise<TopEndpoint[]> {
+  const top = await readTop(reader, ['service_name', 'method', 'route'], TOP_ENDPOINTS);
+  return top.map(([[service_name = '', method = '', endpoint = ''], counts]) => ({
+    service_name,
+    method,
+    endpoint,
+    ...apiNumbers(counts),
+  }));
 }
 
-function shapeEndpoint(rows: readonly EndpointRow[]): TopEndpoint {
-  const { service_name = '', method = '', route = '' } = rows[0] ?? {};
-  return { service_name, method, endpoint: route, ...apiNumbers(sumRequests(rows)) };
+type Key = 'service_name' | 'method' | 'route';
+type Keys = Readonly<Record<Key, string>>;
+
+/** First who is on top, then all about them: of the others nothing but their requests is read. */
+async function readTop(
+  reader: RollupReader,
+  keys: readonly Key[],
+  limit: number,
+): Promise<(readonly [key: readonly string[], counts: RequestCounts])[]> {
+  const level = keys.length === 1 ? 'service' : 'endpoint';
+  const names = keys.join(', ');
+  const top = await reader.requests<Keys>(
+    level,
+    (parameters) => `select ${names} from slice group by ${names}
+      order by sum(requests) desc, ${keys.map((key) => `${key} collate "C"`).join(', ')}
+      limit ${parameters.add(limit)}`,
+  );
+  const slices = await reader.requests<RequestSlice & Keys>(
+    level,
+    (parameters) => `select slice.* from slice join ${listedSql(keys, top, parameters)} using (${names})`,
+  );
+  const nameOf = (row: Keys): string => keys.map((key) => row[key]).join('\t');
+  const sums = new Map(top.map((row) => [nameOf(row), new RequestSums()]));
+  for (const slice of slices) sums.get(nameOf(slice))?.add(slice);
+  return top.map((row) => [keys.map((key) => row[key]), sums.get(nameOf(row)) ?? new RequestSums()]);
+}
+
+function listedSql(keys: readonly Key[], rows: readonly Keys[], parameters: Parameters): string {
+  const columns = keys.map((key) => `${parameters.add(rows.map((row) => row[key]))}::text[]`);
+  return `unnest(${columns.join(', ')}) as listed (${keys.join(', ')})`;
 }

@@ -1,33 +1,46 @@
 import type { Pool, PoolClient } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
-import { readSessionLengths, type SessionLengths } from '../store/session-lengths.js';
+import type { Stretch } from '../store/rollups.js';
+import { readSessionLengths } from '../store/session-lengths.js';
 import { type BusinessTypes, MINUTE_S } from '../store/summary-schema.js';
-import type { ActiveUsers, WindowCounts } from './aggregates.js';
+import type { ActiveUsers } from './aggregates.js';
 import { AnswerCache } from './answer-cache.js';
-import { type Dashboard, type DashboardSeries, intervalStarts } from './dashboard.js';
+import type { Dashboard, DashboardSeries } from './dashboard.js';
+import { DashboardAxis } from './dashboard-axis.js';
+import { comparePeriods, type DashboardComparison, type PeriodCounts, previousPeriod } from './dashboard-comparison.js';
+import type { DashboardFilters } from './dashboard-filters.js';
 import { readMeasurementSeries } from './dashboard-measurements.js';
 import type { DashboardRange } from './dashboard-range.js';
-import { readRequestSeries, readTopEndpoints } from './dashboard-requests.js';
-import { readEventTypes, readUserSeries } from './dashboard-users.js';
-import { readActiveUsers, readWindowCounts } from './postgres-windows.js';
+import { readRequestCounts, readRequestSeries, readTopEndpoints, readTopServices } from './dashboard-requests.js';
+import { readEventTypes, readUserCounts, readUserSeries } from './dashboard-users.js';
+import { readActiveUsers } from './postgres-windows.js';
 import { REST_FACTOR, readOnly } from './read-only.js';
+import { grainOf } from './rollup-cover.js';
+import { RollupReader } from './rollup-reader.js';
 import { QueryUnavailable, unavailable, within } from './unavailable.js';
 
 const TIMEOUT_MS = 15_000;
 const TOP_FEATURES = 20;
 
+/** What a dashboard is asked for. */
+export interface DashboardQuestion {
+  readonly range: DashboardRange;
+  readonly filters: DashboardFilters;
+  /** Whether the headline numbers stand beside those of the period before. */
+  readonly compare: boolean;
+}
+
 /** What a dashboard says about its range; the rest of it is about now. */
-export interface DashboardContent {
-  readonly counts: WindowCounts;
+export interface DashboardContent extends PeriodCounts {
   readonly activeUsers: ActiveUsers;
-  readonly sessions: SessionLengths;
+  readonly comparison: DashboardComparison | null;
   readonly series: DashboardSeries;
   readonly top: Dashboard['top'];
 }
 
 /**
- * Counts a range in the tables: all parts on one snapshot, so that they add up. The same range is counted once for all
- * who ask at the same time, and not again while the tables have not moved, or for a few times as long as it took.
+ * Counts a range in rollups and tables: all parts on one snapshot, so that they add up. The same question is counted once
+ * for all who ask it at the same time, and not again while the tables have not moved, or for a few times as long as it took.
  */
 export class DashboardSource {
   readonly #answers = new AnswerCache<DashboardContent>(REST_FACTOR);
@@ -38,46 +51,68 @@ export class DashboardSource {
   ) {}
 
   /** @throws QueryUnavailable */
-  async read(range: DashboardRange, nowMs: number): Promise<DashboardContent> {
+  async read(question: DashboardQuestion, nowMs: number): Promise<DashboardContent> {
     try {
       const late = (): Error => new QueryUnavailable('The range cannot be counted in time');
-      return await within(TIMEOUT_MS, this.#read(range, nowMs), late);
+      return await within(TIMEOUT_MS, this.#read(question, nowMs), late);
     } catch (error) {
       throw unavailable(error);
     }
   }
 
-  async #read(range: DashboardRange, nowMs: number): Promise<DashboardContent> {
+  async #read(question: DashboardQuestion, nowMs: number): Promise<DashboardContent> {
     const checkpoint = await readCheckpoint(this.pool, TABLES_PROJECTION);
     const version = `${checkpoint?.sequence ?? 0} ${Math.floor(nowMs / 1000 / MINUTE_S)}`;
-    const key = `${range.fromMs} ${range.toMs} ${range.intervalSeconds}`;
+    const { range, filters, compare } = question;
+    const key = JSON.stringify([range, filters.service, filters.endpoint, filters.eventType, compare]);
     return await this.#answers.get(key, version, () =>
-      readOnly(this.pool, (client) => readContent(client, range, this.business)),
+      readOnly(this.pool, (client) => readContent(client, question, this.business, nowMs)),
     );
   }
 }
 
 async function readContent(
   client: PoolClient,
-  range: DashboardRange,
+  { range, filters, compare }: DashboardQuestion,
   business: BusinessTypes,
+  nowMs: number,
 ): Promise<DashboardContent> {
-  const { fromMs, toMs } = range;
-  const starts = intervalStarts(range);
-  const counts = await readWindowCounts(client, fromMs, toMs, business);
-  // The calendar days are those that end with the last moment of the range.
-  const activeUsers = await readActiveUsers(client, toMs - 1, toMs);
-  const sessions = await readSessionLengths(client, fromMs, toMs);
-  const requests = await readRequestSeries(client, range, starts);
-  const users = await readUserSeries(client, range, starts, business);
-  const eventTypes = await readEventTypes(client, range, starts);
-  const measurements = await readMeasurementSeries(client, range, starts);
-  const endpoints = await readTopEndpoints(client, range);
-  return {
-    counts,
-    activeUsers,
-    sessions,
-    series: { ...requests, ...users, events_by_type: eventTypes.series, ...measurements },
-    top: { endpoints, features: counts.features.slice(0, TOP_FEATURES), event_types: eventTypes.top },
+  const { fromMs, toMs, intervalSeconds } = range;
+  const axis = new DashboardAxis(range);
+  const reader = await RollupReader.open(client, range, filters, nowMs);
+  const requests = await readRequestSeries(reader, axis, nowMs);
+  const users = await readUserSeries(reader, axis, intervalSeconds, business);
+  const eventTypes = await readEventTypes(reader, axis, intervalSeconds);
+  const measurements = await readMeasurementSeries(reader, axis, intervalSeconds);
+  const services = await readTopServices(reader);
+  const endpoints = await readTopEndpoints(reader);
+  const current = {
+    counts: { ...requests.counts, ...users.counts },
+    sessions: await readSessionLengths(client, fromMs, toMs),
   };
+  return {
+    ...current,
+    // The calendar days are those that end with the last moment of the range.
+    activeUsers: await readActiveUsers(client, toMs - 1, toMs, nowMs, filters),
+    comparison: compare ? await readComparison(client, current, range, filters, business, nowMs) : null,
+    series: { ...requests.series, ...users.series, events_by_type: eventTypes.series, ...measurements },
+    top: { services, endpoints, features: users.counts.features.slice(0, TOP_FEATURES), event_types: eventTypes.top },
+  };
+}
+
+async function readComparison(
+  client: PoolClient,
+  current: PeriodCounts,
+  range: Stretch,
+  filters: DashboardFilters,
+  business: BusinessTypes,
+  nowMs: number,
+): Promise<DashboardComparison> {
+  const period = previousPeriod(range, nowMs);
+  const intervalSeconds = grainOf(period.fromMs);
+  const reader = await RollupReader.open(client, { ...period, intervalSeconds }, filters, nowMs);
+  const requests = await readRequestCounts(reader);
+  const users = await readUserCounts(reader, business);
+  const sessions = await readSessionLengths(client, period.fromMs, period.toMs);
+  return comparePeriods(current, { counts: { ...requests, ...users }, sessions }, period);
 }

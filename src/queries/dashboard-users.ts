@@ -1,62 +1,156 @@
-import type { PoolClient } from 'pg';
-import { type BusinessTypes, EVENT_TYPES, OTHER } from '../store/summary-schema.js';
-import { type Dashboard, type DashboardSeries, gapFree, type SplitSeries } from './dashboard.js';
-import { INTERVAL_SQL, rangeValues, startsAtSql } from './dashboard-intervals.js';
-import type { DashboardRange } from './dashboard-range.js';
+import { startsAtSql } from '../store/rollups.js';
+import { type BusinessTypes, DAY_S, EVENT_TYPES, OTHER } from '../store/summary-schema.js';
+import type { UserCounts } from './aggregates.js';
+import type { Dashboard, DashboardSeries } from './dashboard.js';
+import type { DashboardAxis, Series, SplitSeries } from './dashboard-axis.js';
 import { prefixPatterns } from './postgres-rows.js';
+import type { RollupReader } from './rollup-reader.js';
+import { topFeatures } from './top-features.js';
+import { distinctUsers, UserSet } from './user-set.js';
 
 const TOP_EVENT_TYPES = 20;
 
-const BUSINESS_SERIES = [
-  'appointments_created',
-  'notifications_sent',
-  'device_registrations',
-  'patient_engagement',
-] as const;
+/** Counts that are sums of events; each may count several event types. */
+const SUMS = {
+  registrations: 'registrations',
+  logins: 'logins',
+  appointments_created: 'appointmentsCreated',
+  notifications_sent: 'notificationsSent',
+  device_registrations: 'deviceRegistrations',
+  patient_events: 'patientEvents',
+} as const;
+type Sum = keyof typeof SUMS;
 
-type UserRow = Record<'active_users' | (typeof BUSINESS_SERIES)[number], string> & { readonly interval: number };
+type UserRow = Readonly<Record<Sum, string>> & {
+  readonly starts_at: Date;
+  readonly login_users: Buffer;
+  readonly patient_users: Buffer;
+};
 
-/** Distinct users and business numbers of each interval; only events that count for one of them are read. */
-export async function readUserSeries(
-  client: PoolClient,
-  range: DashboardRange,
-  starts: readonly string[],
+/** Numbers of users of each interval of `intervalSeconds`; only events that count for one of them are read. */
+async function readIntervals(
+  reader: RollupReader,
+  intervalSeconds: number,
   business: BusinessTypes,
-): Promise<Pick<DashboardSeries, 'active_users' | 'business'>> {
+): Promise<readonly UserRow[]> {
   const { appointmentsCreated, notificationsSent, deviceRegistrations, patientEngagementPrefixes } = business;
-  const { rows } = await client.query<UserRow>(
-    `select ${INTERVAL_SQL} as interval,
-       count(distinct user_id) filter (where event_type = $4) as active_users,
-       count(*) filter (where event_type = any ($5)) as appointments_created,
-       count(*) filter (where event_type = any ($6)) as notifications_sent,
-       count(*) filter (where event_type = any ($7)) as device_registrations,
-       count(distinct user_id) filter (where event_type like any ($8)) as patient_engagement
-     from (
-       select ${startsAtSql('created_at')} as starts_at, event_type, user_id
-       from user_events
-       where created_at >= $1 and created_at < $2 and (event_type = any ($9) or event_type like any ($8))
-     ) as events
-     group by starts_at`,
-    [
-      ...rangeValues(range),
-      EVENT_TYPES.login,
-      appointmentsCreated,
-      notificationsSent,
-      deviceRegistrations,
-      prefixPatterns(patientEngagementPrefixes),
-      [EVENT_TYPES.login, ...appointmentsCreated, ...notificationsSent, ...deviceRegistrations],
+  const patterns = prefixPatterns(patientEngagementPrefixes);
+  const types: Readonly<Record<Exclude<Sum, 'patient_events'>, readonly string[]>> = {
+    registrations: [EVENT_TYPES.registered],
+    logins: [EVENT_TYPES.login],
+    appointments_created: appointmentsCreated,
+    notifications_sent: notificationsSent,
+    device_registrations: deviceRegistrations,
+  };
+  return await reader.users<UserRow>(
+    (parameters) => [
+      `(event_type = any (${parameters.add(Object.values(types).flat())})
+        or event_type like any (${parameters.add(patterns)}))`,
     ],
+    (parameters) => {
+      const isPatient = `event_type like any (${parameters.add(patterns)})`;
+      const sums = Object.entries(types).map(
+        ([name, of]) => `coalesce(sum(events) filter (where event_type = any (${parameters.add(of)})), 0) as ${name}`,
+      );
+      return `select ${startsAtSql('starts_at', parameters.add(intervalSeconds))} as starts_at, ${sums.join(', ')},
+          coalesce(sum(events) filter (where ${isPatient}), 0) as patient_events,
+          coalesce(string_agg(users, '') filter (where event_type = '${EVENT_TYPES.login}'), '') as login_users,
+          coalesce(string_agg(users, '') filter (where ${isPatient}), '') as patient_users
+        from slice
+        group by 1`;
+    },
   );
-  const series = (name: 'active_users' | (typeof BUSINESS_SERIES)[number]) =>
-    gapFree(starts, new Map(rows.map((row) => [row.interval, Number(row[name])])), 0);
+}
+
+/** What user events say about the whole range. */
+export async function readUserCounts(reader: RollupReader, business: BusinessTypes): Promise<UserCounts> {
+  return { ...addUp(await readIntervals(reader, DAY_S, business)), features: topFeatures(await readFeatures(reader)) };
+}
+
+function addUp(rows: readonly UserRow[]): Omit<UserCounts, 'features'> {
+  const counts = {
+    registrations: 0,
+    logins: 0,
+    appointmentsCreated: 0,
+    notificationsSent: 0,
+    deviceRegistrations: 0,
+    patientEvents: 0,
+  };
+  const [loginUsers, patientUsers] = [new UserSet(), new UserSet()];
+  for (const row of rows) {
+    for (const [column, name] of Object.entries(SUMS) as [Sum, (typeof SUMS)[Sum]][])
+      counts[name] += Number(row[column]);
+    loginUsers.addAll(row.login_users);
+    patientUsers.addAll(row.patient_users);
+  }
+  return { ...counts, loginUsers: loginUsers.size, patientUsers: patientUsers.size };
+}
+
+/** Distinct users and business numbers of each interval, and of all of them. */
+export async function readUserSeries(
+  reader: RollupReader,
+  axis: DashboardAxis,
+  intervalSeconds: number,
+  business: BusinessTypes,
+): Promise<{
+  readonly counts: UserCounts;
+  readonly series: Pick<DashboardSeries, 'active_users' | 'registrations' | 'logins' | 'business'>;
+}> {
+  const rows = await readIntervals(reader, intervalSeconds, business);
+  const series = (value: (row: UserRow) => number): Series =>
+    axis.series(new Map(rows.map((row) => [axis.intervalOf(row.starts_at), value(row)])), 0);
   return {
-    active_users: series('active_users'),
-    business: Object.fromEntries(BUSINESS_SERIES.map((name) => [name, series(name)])),
+    counts: { ...addUp(rows), features: topFeatures(await readFeatures(reader)) },
+    series: {
+      active_users: series((row) => distinctUsers(row.login_users)),
+      registrations: series((row) => Number(row.registrations)),
+      logins: series((row) => Number(row.logins)),
+      business: {
+        appointments_created: series((row) => Number(row.appointments_created)),
+        notifications_sent: series((row) => Number(row.notifications_sent)),
+        device_registrations: series((row) => Number(row.device_registrations)),
+        patient_engagement: series((row) => distinctUsers(row.patient_users)),
+      },
+    },
   };
 }
 
+async function readFeatures(reader: RollupReader): Promise<UserCounts['features']> {
+  const rows = await reader.users<{ readonly feature: string; readonly uses: string; readonly users: Buffer }>(
+    (parameters) => [`event_type = ${parameters.add(EVENT_TYPES.featureUsed)}`],
+    (parameters) => `select coalesce(known.key, ${parameters.add(OTHER)}) as feature, sum(events) as uses,
+        string_agg(users, '') as users
+      from slice
+      left join known_series as known on known.kind = 'feature' and known.key = slice.feature
+      where slice.feature is not null
+      group by 1`,
+  );
+  return rows.map(({ feature, uses, users }) => ({ feature, uses: Number(uses), users: distinctUsers(users) }));
+}
+
+/** Distinct users with a login from each of these times (ms since 1970, whole hours, the latest first) on. */
+export async function readLoginUsersFrom(reader: RollupReader, fromMs: readonly number[]): Promise<number[]> {
+  const rows = await reader.users<{ readonly period: number; readonly users: Buffer }>(
+    (parameters) => [`event_type = ${parameters.add(EVENT_TYPES.login)}`],
+    (parameters) => `select period, string_agg(users, '') as users
+      from (
+        select users, width_bucket(
+          extract(epoch from starts_at)::bigint,
+          ${parameters.add([...fromMs].reverse().map((timeMs) => Math.floor(timeMs / 1000)))}::bigint[]
+        ) as period
+        from slice
+      ) as logins
+      group by 1`,
+  );
+  const users = new UserSet();
+  return fromMs.map((_, index) => {
+    for (const row of rows) if (row.period === fromMs.length - index) users.addAll(row.users);
+    return users.size;
+  });
+}
+
 interface EventTypeRow {
-  readonly interval: number;
+  readonly starts_at: Date;
   /** Null for all that are not among the most frequent. */
   readonly event_type: string | null;
   readonly events: string;
@@ -64,43 +158,42 @@ interface EventTypeRow {
 
 /** Events by type of each interval, and which types there are most of. */
 export async function readEventTypes(
-  client: PoolClient,
-  range: DashboardRange,
-  starts: readonly string[],
+  reader: RollupReader,
+  axis: DashboardAxis,
+  intervalSeconds: number,
 ): Promise<{ readonly series: SplitSeries; readonly top: Dashboard['top']['event_types'] }> {
-  const { rows } = await client.query<EventTypeRow>(
-    `with counted as (
-       select ${startsAtSql('created_at')} as starts_at, event_type, count(*) as events
-       from user_events
-       where created_at >= $1 and created_at < $2
-       group by starts_at, event_type
-     ),
-     top as (
-       select event_type
-       from counted
-       group by event_type
-       order by sum(events) desc, event_type collate "C"
-       limit $4
-     )
-     select ${INTERVAL_SQL} as interval, top.event_type, sum(events) as events
-     from counted
-     left join top using (event_type)
-     group by starts_at, top.event_type`,
-    [...rangeValues(range), TOP_EVENT_TYPES],
+  const rows = await reader.users<EventTypeRow>(
+    () => [],
+    (parameters) => `, counted as (
+        select ${startsAtSql('starts_at', parameters.add(intervalSeconds))} as starts_at, event_type,
+          sum(events) as events
+        from slice
+        group by 1, 2
+      ),
+      top as (
+        select event_type
+        from counted
+        group by event_type
+        order by sum(events) desc, event_type collate "C"
+        limit ${parameters.add(TOP_EVENT_TYPES)}
+      )
+      select starts_at, top.event_type, sum(events) as events
+      from counted
+      left join top using (event_type)
+      group by starts_at, top.event_type`,
   );
   const listed = new Map<string, number>();
   const byType = new Map<string, Map<number, number>>();
-  for (const { interval, event_type: type, events } of rows) {
+  for (const { starts_at: startsAt, event_type: type, events } of rows) {
     if (type !== null) listed.set(type, (listed.get(type) ?? 0) + Number(events));
+    const interval = axis.intervalOf(startsAt);
     const values = byType.get(type ?? OTHER) ?? new Map<number, number>();
     // An event type may itself be called `other`.
     values.set(interval, (values.get(interval) ?? 0) + Number(events));
     byType.set(type ?? OTHER, values);
   }
   return {
-    series: Object.fromEntries(
-      [...byType].sort(([a], [b]) => (a < b ? -1 : 1)).map(([type, values]) => [type, gapFree(starts, values, 0)]),
-    ),
+    series: axis.split(byType, 0),
     top: [...listed]
       .sort(([a, eventsA], [b, eventsB]) => eventsB - eventsA || (a < b ? -1 : 1))
       .map(([event_type, events]) => ({ event_type, events })),

@@ -1,37 +1,36 @@
-import type { WindowCounts } from './aggregates.js';
-import type { DashboardRange } from './dashboard-range.js';
+import type { UserCounts } from './aggregates.js';
+import type { Series, SplitSeries } from './dashboard-axis.js';
+import type { DashboardComparison } from './dashboard-comparison.js';
 import type { ServiceHealth } from './services-health.js';
 import type { ApiNumbers, FiringAlert, Summary } from './summary.js';
-
-/** `t` is the start of an interval, RFC 3339 in UTC. */
-export interface Point {
-  readonly t: string;
-  readonly value: number | null;
-}
-
-/** One point for every interval. */
-export type Series = readonly Point[];
-export type SplitSeries = Readonly<Record<string, Series>>;
 
 export interface DashboardSeries {
   readonly requests: Series;
   readonly errors: Series;
+  /** Requests per second. */
+  readonly request_rate: Series;
   readonly error_rate: Series;
   /** Milliseconds. */
   readonly avg_response_time: Series;
   readonly p50: Series;
   readonly p95: Series;
   readonly p99: Series;
+  readonly max: Series;
   readonly request_bytes: Series;
   readonly response_bytes: Series;
   /** Distinct users with a login in the interval. */
   readonly active_users: Series;
+  readonly registrations: Series;
+  readonly logins: Series;
   /** The most frequent event types; the rest is `other`. */
   readonly events_by_type: SplitSeries;
   readonly business: SplitSeries;
   /** Mean of the measurements by service. */
   readonly cpu_usage: SplitSeries;
   readonly memory_usage: SplitSeries;
+  readonly db_pool_active: SplitSeries;
+  readonly db_pool_idle: SplitSeries;
+  readonly db_pool_max: SplitSeries;
 }
 
 export interface TopService extends ApiNumbers {
@@ -51,30 +50,15 @@ export interface Dashboard {
   readonly generated_at: string;
   /** Over [from, to); its services are judged by now. */
   readonly summary: Summary;
+  /** The period before, where it was asked for. */
+  readonly comparison: DashboardComparison | null;
   readonly services: readonly ServiceHealth[];
   readonly series: DashboardSeries;
   readonly top: {
+    readonly services: readonly TopService[];
     readonly endpoints: readonly TopEndpoint[];
-    readonly features: WindowCounts['features'];
+    readonly features: UserCounts['features'];
     readonly event_types: readonly { readonly event_type: string; readonly events: number }[];
   };
   readonly alerts: readonly FiringAlert[];
-}
-
-/** The starts of the range's intervals as they are written into points. */
-export function intervalStarts({ fromMs, toMs, intervalSeconds }: DashboardRange): string[] {
-  const starts: string[] = [];
-  for (let timeMs = fromMs; timeMs < toMs; timeMs += intervalSeconds * 1000) {
-    starts.push(new Date(timeMs).toISOString());
-  }
-  return starts;
-}
-
-/** A point for every interval; where nothing was counted, `empty`. */
-export function gapFree(
-  starts: readonly string[],
-  values: ReadonlyMap<number, number | null>,
-  empty: 0 | null,
-): Series {
-  return starts.map((t, interval) => ({ t, value: values.get(interval) ?? empty }));
 }

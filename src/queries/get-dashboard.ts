@@ -1,14 +1,13 @@
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { CountsReader } from './counts-reader.js';
 import type { Dashboard } from './dashboard.js';
-import type { DashboardRange } from './dashboard-range.js';
-import type { DashboardSource } from './dashboard-source.js';
+import type { DashboardQuestion, DashboardSource } from './dashboard-source.js';
 import { type HealthThresholds, healthBounds, shapeServicesHealth } from './services-health.js';
 import { type FiringAlertsReader, shapeSummary } from './summary.js';
 
 /** How did the platform do over a stretch of time? */
 export class GetDashboard extends Query<Dashboard> {
-  constructor(readonly range: DashboardRange) {
+  constructor(readonly question: DashboardQuestion) {
     super();
   }
 }
@@ -24,16 +23,17 @@ export class GetDashboardHandler implements IQueryHandler<GetDashboard> {
   ) {}
 
   /** @throws QueryUnavailable */
-  async execute({ range }: GetDashboard): Promise<Dashboard> {
+  async execute({ question }: GetDashboard): Promise<Dashboard> {
     const nowMs = this.now();
+    const { range, filters } = question;
     const bounds = healthBounds(this.thresholds, nowMs);
     const [content, health, firing] = await Promise.all([
-      this.source.read(range, nowMs),
+      this.source.read(question, nowMs),
       this.reader.read((from) => from.serviceCounts(bounds.fromS, bounds.gaugesFromS, nowMs)),
       this.firingAlerts(),
     ]);
     const services = shapeServicesHealth(health.value, bounds, this.thresholds, nowMs);
-    const { counts, activeUsers, sessions, series, top } = content;
+    const { counts, activeUsers, sessions, comparison, series, top } = content;
     const summary = shapeSummary({
       counts,
       activeUsers,
@@ -51,7 +51,10 @@ export class GetDashboardHandler implements IQueryHandler<GetDashboard> {
       interval_seconds: range.intervalSeconds,
       generated_at: summary.generated_at,
       summary,
-      services: services.services,
+      comparison,
+      services: services.services.filter(
+        ({ service_name: name }) => filters.service === undefined || name === filters.service,
+      ),
       series,
       top,
       alerts: firing,

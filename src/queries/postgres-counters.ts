@@ -14,7 +14,7 @@ export async function readPlatformCounters(client: PoolClient, nowMs: number): P
     requests: sumByStatus(http),
     durations: sumDurations(http),
     events: await readEvents(client),
-    activeUsers: await readActiveUsers(client, nowMs, null),
+    activeUsers: await readActiveUsers(client, nowMs, null, nowMs),
     gauges: await readGauges(client),
   };
 }

@@ -1,54 +1,64 @@
 import type { PoolClient } from 'pg';
-import { OTHER } from '../store/summary-schema.js';
+import { HOUR_S, MINUTE_S, OTHER } from '../store/summary-schema.js';
 import type { ServiceCounts } from './aggregates.js';
-import { LATENCY_STARTS_US, latencyBucketSql, REQUEST_SUMS, type RequestRow, sumRequests } from './postgres-rows.js';
+import { AHEAD_MS } from './postgres-windows.js';
+import { type RequestSlice, RequestSums } from './request-sums.js';
+import { RollupReader } from './rollup-reader.js';
 
-/** Requests and measurements of every service that was ever seen, by name. */
+/** Requests from `fromS` on, measurements from `gaugesFromS` on, of every service that was ever seen, by name. */
 export async function readServiceCounts(
   client: PoolClient,
   fromS: number,
   gaugesFromS: number,
+  nowMs: number,
 ): Promise<readonly ServiceCounts[]> {
-  const seen = await readLastSeen(client);
-  const requests = await readRequests(client, fromS);
+  const seen = await readLastSeen(client, nowMs);
+  const requests = await readRequests(client, fromS, nowMs);
   const gauges = await readGauges(client, gaugesFromS);
   return [...seen]
     .map(([serviceName, lastSeenMs]) => ({
       serviceName,
       lastSeenMs,
       gauges: gauges.get(serviceName) ?? new Map<string, number>(),
-      ...sumRequests(requests.get(serviceName) ?? []),
+      ...latencyOf(requests.get(serviceName) ?? new RequestSums()),
     }))
     .sort((a, b) => (a.serviceName < b.serviceName ? -1 : 1));
 }
 
-async function readLastSeen(client: PoolClient): Promise<Map<string, number>> {
-  const { rows } = await client.query<{ service: string; last_seen_ms: string }>(
-    `select coalesce(known.key, $1) as service,
-       (extract(epoch from max(seen.last_seen_at)) * 1000)::bigint as last_seen_ms
-     from (
-       select service_name, max(timestamp) as last_seen_at from api_metrics group by service_name
-       union all
-       select service_name, max(timestamp) from system_metrics group by service_name
-     ) as seen
-     left join known_series as known on known.kind = 'service' and known.key = seen.service_name
-     group by coalesce(known.key, $1)`,
-    [OTHER],
-  );
-  return new Map(rows.map(({ service, last_seen_ms: timeMs }) => [service, Number(timeMs)]));
+/** Services beyond the limit are `other`, as in Redis. */
+const LABELLED = `left join known_series as known on known.kind = 'service' and known.key = slice.service_name`;
+
+async function readLastSeen(client: PoolClient, nowMs: number): Promise<Map<string, number>> {
+  const everything = { fromMs: 0, toMs: nowMs + AHEAD_MS, intervalSeconds: HOUR_S };
+  const reader = await RollupReader.open(client, everything, {}, nowMs);
+  const statement = (other: string): string =>
+    `select coalesce(known.key, ${other}) as service, max(last_at) as last_at from slice ${LABELLED} group by 1`;
+  type SeenRow = { readonly service: string; readonly last_at: Date };
+  const rows = [
+    ...(await reader.requests<SeenRow>('service', (parameters) => statement(parameters.add(OTHER)))),
+    ...(await reader.measurements<SeenRow>('all', (parameters) => statement(parameters.add(OTHER)))),
+  ];
+  const seen = new Map<string, number>();
+  for (const { service, last_at: lastAt } of rows) {
+    seen.set(service, Math.max(seen.get(service) ?? 0, lastAt.getTime()));
+  }
+  return seen;
 }
 
-async function readRequests(client: PoolClient, fromS: number): Promise<Map<string, RequestRow[]>> {
-  const { rows } = await client.query<RequestRow & { readonly service: string }>(
-    `select coalesce(known.key, $2) as service, ${latencyBucketSql('$3')} as bucket,
-       ${REQUEST_SUMS}
-     from api_metrics
-     left join known_series as known on known.kind = 'service' and known.key = service_name
-     where timestamp >= $1
-     group by coalesce(known.key, $2), bucket`,
-    [new Date(fromS * 1000), OTHER, LATENCY_STARTS_US],
+async function readRequests(client: PoolClient, fromS: number, nowMs: number): Promise<Map<string, RequestSums>> {
+  const range = { fromMs: fromS * 1000, toMs: nowMs + AHEAD_MS, intervalSeconds: MINUTE_S };
+  const reader = await RollupReader.open(client, range, {}, nowMs);
+  const slices = await reader.requests<RequestSlice & { readonly service: string }>(
+    'service',
+    (parameters) => `select slice.*, coalesce(known.key, ${parameters.add(OTHER)}) as service from slice ${LABELLED}`,
   );
-  return Map.groupBy(rows, ({ service }) => service);
+  const byService = Map.groupBy(slices, ({ service }) => service);
+  return new Map([...byService].map(([service, ofService]) => [service, RequestSums.of(ofService)]));
+}
+
+function latencyOf(sums: RequestSums) {
+  const { requests, errors, timedRequests, responseTimeUs, maxResponseTimeUs, latency } = sums;
+  return { requests, errors, timedRequests, responseTimeUs, maxResponseTimeUs, latency };
 }
 
 async function readGauges(client: PoolClient, fromS: number): Promise<Map<string, Map<string, number>>> {

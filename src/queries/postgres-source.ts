@@ -26,17 +26,17 @@ export class PostgresSource implements CountsSource {
 
   windowCounts(fromS: number, nowMs: number): Promise<WindowCounts> {
     return this.#answer(this.#windows, `${fromS}`, nowMs, (client) =>
-      readWindowCounts(client, fromS * 1000, null, this.business),
+      readWindowCounts(client, fromS * 1000, nowMs, this.business),
     );
   }
 
   activeUsers(nowMs: number): Promise<ActiveUsers> {
-    return this.#answer(this.#activeUsers, '', nowMs, (client) => readActiveUsers(client, nowMs, null));
+    return this.#answer(this.#activeUsers, '', nowMs, (client) => readActiveUsers(client, nowMs, null, nowMs));
   }
 
   serviceCounts(fromS: number, gaugesFromS: number, nowMs: number): Promise<readonly ServiceCounts[]> {
     return this.#answer(this.#services, `${fromS} ${gaugesFromS}`, nowMs, (client) =>
-      readServiceCounts(client, fromS, gaugesFromS),
+      readServiceCounts(client, fromS, gaugesFromS, nowMs),
     );
   }
 

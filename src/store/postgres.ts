@@ -61,6 +61,21 @@ export async function inTransaction<T>(
   }
 }
 
+/**
+ * Cancels what a session is doing when the signal is aborted, so that a count over weeks does not hold up the end of the
+ * process.
+ *
+ * @returns ends the watch; to be called before the session is used for anything else
+ */
+export async function cancelWhenAborted(pool: Pool, client: PoolClient, signal: AbortSignal): Promise<() => void> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const cancel = (): void => {
+    pool.query('select pg_cancel_backend($1)', [rows[0]?.pid]).catch(() => undefined);
+  };
+  signal.addEventListener('abort', cancel, { once: true });
+  return () => signal.removeEventListener('abort', cancel);
+}
+
 /** What a failure of Postgres asks of whoever sent the statement. */
 export type DatabaseFailure = 'try_again' | 'duplicate' | 'missing_partition' | 'refused_row';
 

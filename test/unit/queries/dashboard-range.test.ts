@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { intervalStarts } from '../../../src/queries/dashboard.js';
+import { DashboardAxis } from '../../../src/queries/dashboard-axis.js';
 import { parseDashboardRange, pointsOf, type RangeParameters } from '../../../src/queries/dashboard-range.js';
 
 const NOW = Date.parse('2026-11-24T12:34:56.789Z');
@@ -11,7 +11,7 @@ const ACCEPTED: readonly [RangeParameters, from: string, to: string, intervalSec
   [{}, '2026-11-23T12:30:00Z', '2026-11-24T12:35:00Z', 300],
   [{ from: '-15m' }, '2026-11-24T12:19:00Z', '2026-11-24T12:35:00Z', 60],
   [{ from: '-90s', interval: '1' }, '2026-11-24T12:33:26Z', '2026-11-24T12:34:57Z', 1],
-  [{ from: '-7d' }, '2026-11-17T12:30:00Z', '2026-11-24T13:00:00Z', 1_800],
+  [{ from: '-7d' }, '2026-11-17T12:00:00Z', '2026-11-24T13:00:00Z', 3_600],
   [{ from: '-30d' }, '2026-10-25T12:00:00Z', '2026-11-24T14:00:00Z', 7_200],
   [{ from: '-90d' }, '2026-08-26T12:00:00Z', '2026-11-24T18:00:00Z', 21_600],
   [{ from: '-30d', interval: '1d' }, '2026-10-25T00:00:00Z', '2026-11-25T00:00:00Z', 86_400],
@@ -85,7 +85,7 @@ test('whatever the range, the interval that is chosen makes at most 500 points, 
       const outcome = parseDashboardRange({ from }, NOW, RETENTION_DAYS);
       if (!outcome.ok) throw new Error(JSON.stringify(outcome.problems));
       assert.ok(pointsOf(outcome.value) <= 500);
-      assert.is(intervalStarts(outcome.value).length, pointsOf(outcome.value));
+      assert.is(new DashboardAxis(outcome.value).starts.length, pointsOf(outcome.value));
     }
   }
 });

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ServiceCounts, WindowCounts } from '../../../src/queries/aggregates.js';
-import { gapFree, intervalStarts } from '../../../src/queries/dashboard.js';
+import { DashboardAxis } from '../../../src/queries/dashboard-axis.js';
 import { healthBounds, shapeServicesHealth } from '../../../src/queries/services-health.js';
 import { shapeSummary } from '../../../src/queries/summary.js';
 import { bucketOf } from '../../../src/store/log-buckets.js';
@@ -173,14 +173,16 @@ test('measurements stand in the health of a service, null where it takes none', 
   assert.equal(judged?.db_pool, { active: null, idle: null, max: 10 });
 });
 
-test('a series has a point for every interval, the shorter last one included', () => {
-  const starts = intervalStarts({ fromMs: NOW, toMs: NOW + 150_000, intervalSeconds: 60 });
-  assert.equal(gapFree(starts, new Map([[1, 5]]), 0), [
+test('a series has a point for every interval, the shorter first and last ones included', () => {
+  const axis = new DashboardAxis({ fromMs: NOW, toMs: NOW + 100_000, intervalSeconds: 60 });
+  const second = axis.intervalOf(new Date('2026-11-24T12:35:00.000Z'));
+  assert.equal(axis.series(new Map([[second, 5]]), 0), [
     { t: '2026-11-24T12:34:56.000Z', value: 0 },
-    { t: '2026-11-24T12:35:56.000Z', value: 5 },
-    { t: '2026-11-24T12:36:56.000Z', value: 0 },
+    { t: '2026-11-24T12:35:00.000Z', value: 5 },
+    { t: '2026-11-24T12:36:00.000Z', value: 0 },
   ]);
-  assert.is(gapFree(starts, new Map(), null)[0]?.value, null);
+  assert.is(axis.series(new Map(), null)[0]?.value, null);
+  assert.equal([axis.passedSeconds(0, NOW + 100_000), axis.passedSeconds(1, NOW + 34_000)], [4, 30]);
 });
 
 test.run();

@@ -1,0 +1,37 @@
+import type { PoolClient } from 'pg';
+import { MINUTES_MARKED_MS, ROLLUP_SECONDS } from '../store/rollups.js';
+import { MINUTE_S } from '../store/summary-schema.js';
+
+/**
+ * Marks the hours and minutes that rows fall into as touched, so that their rollups of earlier positions are not used any
+ * more. In the transaction of the rows: a reader sees both or none.
+ *
+ * @param times of the rows, ms since 1970
+ * @param sequence the log position behind them
+ * @param storedAtMs when the log stored the last of them; minutes long before it are never rolled up, and not marked
+ */
+export async function markRollups(
+  client: PoolClient,
+  times: Iterable<number>,
+  sequence: number,
+  storedAtMs: number,
+): Promise<void> {
+  const touched = ROLLUP_SECONDS.map(() => new Set<number>());
+  for (const timeMs of times) {
+    for (const [index, seconds] of ROLLUP_SECONDS.entries()) {
+      if (seconds === MINUTE_S && timeMs < storedAtMs - MINUTES_MARKED_MS) continue;
+      touched[index]?.add(Math.floor(timeMs / (seconds * 1000)) * seconds);
+    }
+  }
+  const marks = ROLLUP_SECONDS.flatMap((seconds, index) =>
+    [...(touched[index] ?? [])].map((startsAtS) => ({ seconds, startsAtS })),
+  );
+  if (marks.length === 0) return;
+  await client.query(
+    `insert into rollup_marks (seconds, starts_at, sequence)
+     select seconds, to_timestamp(starts_at_s), $3
+     from unnest($1::integer[], $2::bigint[]) as touched (seconds, starts_at_s)
+     on conflict (seconds, starts_at) do update set sequence = excluded.sequence, marked_at = now()`,
+    [marks.map(({ seconds }) => seconds), marks.map(({ startsAtS }) => startsAtS), sequence],
+  );
+}

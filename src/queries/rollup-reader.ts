@@ -1,0 +1,141 @@
+import type { PoolClient, QueryResultRow } from 'pg';
+import {
+  measurementSlicesSql,
+  Parameters,
+  REQUEST_COLUMNS,
+  requestSlicesSql,
+  type Stretch,
+  userSlicesSql,
+} from '../store/rollups.js';
+import { HOUR_S, MINUTE_S } from '../store/summary-schema.js';
+import { type DashboardFilters, equals, requestConditions } from './dashboard-filters.js';
+import { type RollupCover, readCover } from './rollup-cover.js';
+
+/** What requests are told apart by, beside the time. */
+export type RequestLevel = 'platform' | 'service' | 'endpoint';
+
+const RAW_GROUPS: Readonly<Record<RequestLevel, string>> = {
+  platform: '',
+  service: 'service_name',
+  endpoint: 'service_name, method, route',
+};
+
+/**
+ * Reads a range on one snapshot: from rollups where they are up to date, from the tables elsewhere. Statements are
+ * written over a `slice`, which is both.
+ */
+export class RollupReader {
+  private constructor(
+    private readonly client: PoolClient,
+    private readonly cover: RollupCover,
+    private readonly intervalSeconds: number,
+    private readonly filters: DashboardFilters,
+  ) {}
+
+  /** @param client within a transaction that sees one snapshot */
+  static async open(
+    client: PoolClient,
+    range: Stretch & { readonly intervalSeconds: number },
+    filters: DashboardFilters,
+    nowMs: number,
+  ): Promise<RollupReader> {
+    const { intervalSeconds } = range;
+    const cover = await readCover(client, range, intervalSeconds, nowMs);
+    return new RollupReader(client, cover, intervalSeconds, filters);
+  }
+
+  /** @param statement continues `with slice as (…)`; the slices have the columns of `request_rollups` */
+  async requests<R extends QueryResultRow>(
+    level: RequestLevel,
+    statement: (parameters: Parameters) => string,
+  ): Promise<R[]> {
+    const parameters = new Parameters();
+    const columns = `starts_at, service_name, method, route, ${REQUEST_COLUMNS}`;
+    const rolledUp = this.#rolledUp('request_rollups', columns, this.#levelConditions(level, parameters), parameters);
+    const raw = this.#counted((stretches) => {
+      const where = requestConditions(this.filters, parameters);
+      const seconds = this.intervalSeconds;
+      return requestSlicesSql({ stretches, seconds, groups: RAW_GROUPS[level], ...whereAll(where) }, parameters);
+    });
+    return await this.#run([...rolledUp, ...raw], statement, parameters);
+  }
+
+  /** @param statement continues `with slice as (…)`; the slices have the columns of `user_rollups` */
+  async users<R extends QueryResultRow>(
+    conditions: (parameters: Parameters) => readonly string[],
+    statement: (parameters: Parameters) => string,
+  ): Promise<R[]> {
+    const parameters = new Parameters();
+    const where = [...equals('event_type', this.filters.eventType, parameters), ...conditions(parameters)];
+    const columns = 'starts_at, event_type, feature, events, users';
+    const rolledUp = this.#rolledUp('user_rollups', columns, where, parameters);
+    const raw = this.#counted((stretches) =>
+      userSlicesSql({ stretches, seconds: this.intervalSeconds, ...whereAll(where) }, parameters),
+    );
+    return await this.#run([...rolledUp, ...raw], statement, parameters);
+  }
+
+  /** @param statement continues `with slice as (…)`; the slices have the columns of `measurement_rollups` */
+  async measurements<R extends QueryResultRow>(
+    metrics: readonly string[] | 'all',
+    statement: (parameters: Parameters) => string,
+  ): Promise<R[]> {
+    const parameters = new Parameters();
+    const where = [
+      ...(metrics === 'all' ? [] : [`metric_name = any (${parameters.add(metrics)})`]),
+      ...equals('service_name', this.filters.service, parameters),
+    ];
+    const columns = 'starts_at, service_name, metric_name, measurements, total, last_at';
+    const rolledUp = this.#rolledUp('measurement_rollups', columns, where, parameters);
+    const raw = this.#counted((stretches) =>
+      measurementSlicesSql({ stretches, seconds: this.intervalSeconds, ...whereAll(where) }, parameters),
+    );
+    return await this.#run([...rolledUp, ...raw], statement, parameters);
+  }
+
+  async #run<R extends QueryResultRow>(
+    parts: readonly string[],
+    statement: (parameters: Parameters) => string,
+    parameters: Parameters,
+  ): Promise<R[]> {
+    // No event was ever seen in the range.
+    if (parts.length === 0) return [];
+    const text = `with slice as (${parts.join(' union all ')}) ${statement(parameters)}`;
+    const { rows } = await this.client.query<R>(text, parameters.values);
+    return rows;
+  }
+
+  #rolledUp(table: string, columns: string, conditions: readonly string[], parameters: Parameters): string[] {
+    const parts = [
+      { seconds: HOUR_S, starts: this.cover.hours },
+      { seconds: MINUTE_S, starts: this.cover.minutes },
+    ];
+    return parts
+      .filter(({ starts }) => starts.length > 0)
+      .map(({ seconds, starts }) => {
+        const times = parameters.add(starts.map((startMs) => new Date(startMs)));
+        const where = [`seconds = ${seconds}`, `starts_at = any (${times}::timestamptz[])`, ...conditions];
+        return `select ${columns} from ${table} where ${where.join(' and ')}`;
+      });
+  }
+
+  #counted(statement: (stretches: readonly Stretch[]) => string): string[] {
+    const { stretches } = this.cover;
+    return stretches.length === 0 ? [] : [statement(stretches)];
+  }
+
+  /** A filter by service or route needs the rows of that level: those of the platform are of everything. */
+  #levelConditions(level: RequestLevel, parameters: Parameters): string[] {
+    const { service, endpoint } = this.filters;
+    const conditions = requestConditions(this.filters, parameters);
+    if (level === 'endpoint' || endpoint !== undefined) return ['route is not null', ...conditions];
+    if (level === 'service' || service !== undefined) {
+      return ['service_name is not null', 'route is null', ...conditions];
+    }
+    return ['service_name is null'];
+  }
+}
+
+function whereAll(conditions: readonly string[]): { readonly where?: string } {
+  return conditions.length === 0 ? {} : { where: conditions.join(' and ') };
+}
