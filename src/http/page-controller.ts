@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Controller, Get, Header, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Controller, Get, Header, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Public } from './auth/jwt-guard.js';
+import { sendTagged } from './conditional-answer.js';
+import { staticFile } from './static-file.js';
 
 /** This file is dist/src/http/page-controller.js when it runs. */
 const FOLDER = join(import.meta.dirname, '../../../web');
-const read = (name: string): Buffer => readFileSync(join(FOLDER, name));
 
 /** The page may load and ask nothing but this service, and stand in no frame. */
 const POLICY =
@@ -16,28 +16,24 @@ const POLICY =
 @Controller()
 @Public()
 export class PageController {
-  readonly #page = read('index.html');
-  readonly #script = read('page.js');
-  readonly #style = read('page.css');
+  readonly #page = staticFile(join(FOLDER, 'index.html'), 'html');
+  readonly #script = staticFile(join(FOLDER, 'page.js'), 'js');
+  readonly #style = staticFile(join(FOLDER, 'page.css'), 'css');
 
   @Get()
   @Header('content-security-policy', POLICY)
   @Header('referrer-policy', 'no-referrer')
-  page(@Res() reply: FastifyReply): void {
-    send(reply, 'text/html; charset=utf-8', this.#page);
+  page(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    sendTagged(request, reply, this.#page);
   }
 
   @Get('page.js')
-  script(@Res() reply: FastifyReply): void {
-    send(reply, 'text/javascript; charset=utf-8', this.#script);
+  script(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    sendTagged(request, reply, this.#script);
   }
 
   @Get('page.css')
-  style(@Res() reply: FastifyReply): void {
-    send(reply, 'text/css; charset=utf-8', this.#style);
+  style(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    sendTagged(request, reply, this.#style);
   }
-}
-
-function send(reply: FastifyReply, contentType: string, body: Buffer): void {
-  void reply.header('content-type', contentType).send(body);
 }

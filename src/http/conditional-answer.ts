@@ -1,0 +1,29 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { namesTag, stateOf, weakTag } from './entity-tag.js';
+
+/** Bytes or text with their type and tag. */
+export interface Tagged {
+  readonly body: string | Buffer;
+  readonly contentType: string;
+  readonly tag: string;
+  readonly cacheControl: string;
+}
+
+/** Answers with JSON, or with 304 where the client has that state already. */
+export function sendState(request: FastifyRequest, reply: FastifyReply, answer: object): void {
+  const body = JSON.stringify(answer);
+  const tag = weakTag(stateOf(body));
+  sendTagged(request, reply, {
+    body,
+    contentType: 'application/json; charset=utf-8',
+    tag,
+    cacheControl: 'private, no-cache',
+  });
+}
+
+/** Answers with the body, or with 304 and no body where `If-None-Match` names its tag. */
+export function sendTagged(request: FastifyRequest, reply: FastifyReply, tagged: Tagged): void {
+  void reply.header('etag', tagged.tag).header('cache-control', tagged.cacheControl);
+  if (namesTag(request.headers['if-none-match'], tagged.tag)) void reply.code(304).send();
+  else void reply.header('content-type', tagged.contentType).send(tagged.body);
+}
