@@ -1,5 +1,5 @@
 import type { Redis, Result } from 'ioredis';
-import { generationPrefix, MINUTES_KEPT_S } from '../store/summary-schema.js';
+import { CHANGED_AT_FIELD, generationPrefix, MINUTES_KEPT_S } from '../store/summary-schema.js';
 
 /**
  * Adds one delta to a generation of the summaries and moves that generation's position, or does nothing where the
@@ -29,28 +29,44 @@ local function add(key, field, count)
   else damaged = true end
 end
 
-local sums, expiries = {}, {}
+local function raise(key, field, value)
+  local known = redis.call('HGET', key, field)
+  if known and not tonumber(known) then damaged = true
+  elseif not known or value > tonumber(known) then redis.call('HSET', key, field, whole(value)) end
+end
+
+local sums, maxima, expiries = {}, {}, {}
 local function want(key, kind)
   local found = redis.call('TYPE', key).ok
   if found ~= 'none' and found ~= kind then error('unexpected type of ' .. key) end
 end
-local function sum(key, counts, expires)
+local function put(list, key, counts, expires)
   want(key, 'hash')
-  sums[#sums + 1] = { key, counts }
+  list[#list + 1] = { key, counts }
   if expires then expiries[key] = expires end
 end
+local function sum(key, counts) put(sums, key, counts) end
+local function platform(list, groups)
+  for minute, counts in pairs(groups) do
+    local at = tonumber(minute)
+    put(list, prefix .. 'm:' .. minute, counts, at + minutes_kept)
+    local hour = at - at % 3600
+    put(list, prefix .. 'h:' .. whole(hour), counts, hour + kept)
+    local day = at - at % 86400
+    put(list, prefix .. 'd:' .. whole(day), counts, day + 86400 + kept)
+  end
+end
+local function by_service(list, groups)
+  for minute, counts in pairs(groups) do
+    put(list, prefix .. 's:' .. minute, counts, tonumber(minute) + minutes_kept)
+  end
+end
 
-for minute, counts in pairs(delta.minutes) do
-  local at = tonumber(minute)
-  sum(prefix .. 'm:' .. minute, counts, at + minutes_kept)
-  local hour = at - at % 3600
-  sum(prefix .. 'h:' .. whole(hour), counts, hour + kept)
-  local day = at - at % 86400
-  sum(prefix .. 'd:' .. whole(day), counts, day + 86400 + kept)
-end
-for minute, counts in pairs(delta.services) do
-  sum(prefix .. 's:' .. minute, counts, tonumber(minute) + minutes_kept)
-end
+platform(sums, delta.minutes)
+by_service(sums, delta.services)
+-- A delta that an earlier release left in the outbox has no maxima.
+platform(maxima, delta.maxima or {})
+by_service(maxima, delta.serviceMaxima or {})
 sum(prefix .. 'http', delta.http)
 sum(prefix .. 'duration', delta.duration)
 sum(prefix .. 'events', delta.events)
@@ -61,7 +77,13 @@ for set in pairs(delta.users) do want(prefix .. 'u:' .. set, 'zset') end
 for _, entry in ipairs(sums) do
   for field, count in pairs(entry[2]) do add(entry[1], field, count) end
 end
-for key, at in pairs(expiries) do redis.call('EXPIREAT', key, whole(at)) end
+for _, entry in ipairs(maxima) do
+  for field, value in pairs(entry[2]) do raise(entry[1], field, value) end
+end
+for key, expires in pairs(expiries) do
+  redis.call('HSET', key, '${CHANGED_AT_FIELD}', to)
+  redis.call('EXPIREAT', key, whole(expires))
+end
 for series, gauge in pairs(delta.gauges) do
   local known = redis.call('HGET', prefix .. 'gauges', series)
   local later = true

@@ -22,14 +22,17 @@ export type { BusinessTypes };
 type Counts = Record<string, number>;
 
 /**
- * What a batch of rows adds to the summaries in Redis. Sums only, or the later of two times: deltas can be applied in
- * any grouping and give the same.
+ * What a batch of rows adds to the summaries in Redis. Sums only, or the larger of two values: deltas can be applied in
+ * any order and grouping and give the same.
  */
 export interface SummaryDelta {
   /** Start of the minute (seconds since 1970) → field → how many. Hours and days follow from it. */
   readonly minutes: Record<string, Counts>;
   /** The same by service: the field is `<service> TAB <field>`. */
   readonly services: Record<string, Counts>;
+  /** The same two for fields of which the larger value stays. */
+  readonly maxima: Record<string, Counts>;
+  readonly serviceMaxima: Record<string, Counts>;
   /** Counters since the beginning, for Prometheus. */
   readonly http: Counts;
   readonly duration: Counts;
@@ -72,6 +75,8 @@ function emptyDelta(): SummaryDelta {
   return {
     minutes: emptyRecord(),
     services: emptyRecord(),
+    maxima: emptyRecord(),
+    serviceMaxima: emptyRecord(),
     http: emptyRecord(),
     duration: emptyRecord(),
     events: emptyRecord(),
@@ -91,16 +96,26 @@ function addApi(delta: SummaryDelta, fact: Fact & { kind: 'api' }, sequence: num
   };
   both(FIELDS.requests, 1);
   if (fact.statusCode >= 500) both(FIELDS.errors, 1);
-  if (fact.requestBytes !== null) both(FIELDS.requestBytes, fact.requestBytes);
-  if (fact.responseBytes !== null) both(FIELDS.responseBytes, fact.responseBytes);
+  addSize(minute, FIELDS.requestBytes, FIELD_PREFIXES.requestSize, fact.requestBytes);
+  addSize(minute, FIELDS.responseBytes, FIELD_PREFIXES.responseSize, fact.responseBytes);
   add(minute, `${FIELD_PREFIXES.status}${fact.statusCode}`, 1);
   if (fact.responseTimeUs !== null) {
     both(FIELDS.timedRequests, 1);
     both(FIELDS.responseTimeUs, fact.responseTimeUs);
     both(`${FIELD_PREFIXES.latency}${bucketOf(fact.responseTimeUs)}`, 1);
+    const field = FIELDS.maxResponseTimeUs;
+    raise(countsOf(delta.maxima, minuteOf(fact.timeMs)), field, fact.responseTimeUs);
+    raise(countsOf(delta.serviceMaxima, minuteOf(fact.timeMs)), `${service}${PART}${field}`, fact.responseTimeUs);
   }
   addCounters(delta, fact, service, sequence, registry);
   see(delta, service, fact.timeMs);
+}
+
+/** Sizes are told of the platform alone: the health of a service does not ask for them. */
+function addSize(minute: Counts, sum: string, buckets: string, bytes: number | null): void {
+  if (bytes === null) return;
+  add(minute, sum, bytes);
+  add(minute, `${buckets}${bucketOf(bytes)}`, 1);
 }
 
 /** The counters that Prometheus scrapes. */
@@ -182,13 +197,12 @@ function isLater(
 }
 
 function see(delta: SummaryDelta, service: string, timeMs: number): void {
-  delta.seen[service] = Math.max(delta.seen[service] ?? 0, timeMs);
+  raise(delta.seen, service, timeMs);
 }
 
 function seeUser(delta: SummaryDelta, set: string, userId: number | null, timeMs: number): void {
   if (userId === null) return;
-  const users = countsOf(delta.users, set);
-  users[userId] = Math.max(users[userId] ?? 0, timeMs);
+  raise(countsOf(delta.users, set), String(userId), timeMs);
 }
 
 function minuteOf(timeMs: number): string {
@@ -205,4 +219,8 @@ function countsOf(groups: Record<string, Counts>, key: string): Counts {
 
 function add(counts: Counts, field: string, by: number): void {
   counts[field] = (counts[field] ?? 0) + by;
+}
+
+function raise(values: Counts, field: string, value: number): void {
+  values[field] = Math.max(values[field] ?? 0, value);
 }

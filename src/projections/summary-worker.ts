@@ -5,7 +5,7 @@ import type { Pool } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
 import { type Lease, lead } from '../store/lease.js';
 import { readPosition } from '../store/summary-position.js';
-import { generationPrefix, OTHER, USER_SETS, USERS_KEPT_MS } from '../store/summary-schema.js';
+import { generationPrefix, OTHER, SUMMARY_FORMAT, USER_SETS, USERS_KEPT_MS } from '../store/summary-schema.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import { applyDelta, defineApplyDelta } from './apply-delta.js';
@@ -69,7 +69,10 @@ export class SummaryWorker {
   #cleanedAtMs = 0;
 
   constructor(private readonly dependencies: SummaryWorkerDependencies) {
-    this.#businessHash = createHash('sha256').update(JSON.stringify(dependencies.business)).digest('hex').slice(0, 16);
+    this.#businessHash = createHash('sha256')
+      .update(JSON.stringify([SUMMARY_FORMAT, dependencies.business]))
+      .digest('hex')
+      .slice(0, 16);
     this.#keptSeconds = dependencies.retentionDays * DAY_S;
     defineApplyDelta(dependencies.redis);
   }

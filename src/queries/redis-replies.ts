@@ -41,7 +41,7 @@ export function latencyCounts(counts: Counts): LatencyCounts {
     errors: of(FIELDS.errors),
     timedRequests: of(FIELDS.timedRequests),
     responseTimeUs: of(FIELDS.responseTimeUs),
-    maxResponseTimeUs: 0,
+    maxResponseTimeUs: of(FIELDS.maxResponseTimeUs),
     latency: numbered(counts, FIELD_PREFIXES.latency),
   };
 }
@@ -51,8 +51,8 @@ export function requestCounts(counts: Counts): RequestCounts {
     ...latencyCounts(counts),
     requestBytes: counts.get(FIELDS.requestBytes) ?? 0,
     responseBytes: counts.get(FIELDS.responseBytes) ?? 0,
-    requestSizes: new Map(),
-    responseSizes: new Map(),
+    requestSizes: numbered(counts, FIELD_PREFIXES.requestSize),
+    responseSizes: numbered(counts, FIELD_PREFIXES.responseSize),
     statusCodes: numbered(counts, FIELD_PREFIXES.status),
   };
 }

@@ -2,21 +2,20 @@ import type { Redis } from 'ioredis';
 import {
   BUSINESS_COUNTS,
   CURRENT_KEY,
-  DAY_S,
   EVENT_TYPES,
   FIELD_PREFIXES,
   generationPrefix,
-  HOUR_S,
   MINUTE_S,
   PART,
   USER_SETS,
 } from '../store/summary-schema.js';
 import type { ActiveUsers, PlatformCounters, ServiceCounts, WindowCounts } from './aggregates.js';
 import { AnswerCache } from './answer-cache.js';
+import { BucketSums } from './bucket-sums.js';
 import type { PrimarySource } from './counts-reader.js';
+import { coveringBuckets, serviceBuckets } from './redis-buckets.js';
 import {
   byPrefix,
-  type Counts,
   gaugesByService,
   groupByFirstPart,
   latencyCounts,
@@ -25,7 +24,6 @@ import {
   requestCounts,
   run,
   splitSeries,
-  toCounts,
 } from './redis-replies.js';
 import type { SummaryLag } from './summary-lag.js';
 import { topFeatures } from './top-features.js';
@@ -43,32 +41,8 @@ class GenerationReplaced extends Error {
   }
 }
 
-/** Buckets are dated up to this far ahead: publishers' clocks differ. */
-const AHEAD_S = 600;
 /** A rebuild may end while its predecessor is being read; two of them within one answer do not happen. */
 const MAX_ATTEMPTS = 3;
-
-/**
- * Adds up hashes of counts, field by field. In Redis it takes a quarter of the time that it takes to send all of them
- * and add them up here, and no delta falls between two of them. Numbers are printed by `%.0f`, because Lua's own way
- * turns to exponents at 10^14.
- *
- * KEYS the hashes
- */
-const SUM_BUCKETS = `
-local sums, flat = {}, {}
-for _, key in ipairs(KEYS) do
-  local counts = redis.call('HGETALL', key)
-  for i = 1, #counts, 2 do
-    sums[counts[i]] = (sums[counts[i]] or 0) + (tonumber(counts[i + 1]) or 0)
-  end
-end
-for field, sum in pairs(sums) do
-  flat[#flat + 1] = field
-  flat[#flat + 1] = string.format('%.0f', sum)
-end
-return flat
-`;
 
 /** One state of the summaries. */
 interface Version {
@@ -83,13 +57,16 @@ export class RedisSource implements PrimarySource {
   readonly #activeUsers = new AnswerCache<ActiveUsers>();
   readonly #services = new AnswerCache<readonly ServiceCounts[]>();
   readonly #counters = new AnswerCache<PlatformCounters>();
+  readonly #sums: BucketSums;
   #generation = '';
   #looking: Promise<Version> | undefined;
 
   constructor(
     private readonly redis: Redis,
     private readonly lag: SummaryLag,
-  ) {}
+  ) {
+    this.#sums = new BucketSums(redis);
+  }
 
   async check(): Promise<void> {
     const { sequence } = await this.#version();
@@ -168,7 +145,7 @@ export class RedisSource implements PrimarySource {
   }
 
   async #windowCounts(prefix: string, fromS: number, nowMs: number): Promise<WindowCounts> {
-    const counts = await this.#sum(coveringBuckets(fromS, nowMs).map((key) => prefix + key));
+    const counts = await this.#sums.sum(prefix, `window ${fromS}`, coveringBuckets(fromS, nowMs), nowMs);
     const uses = topFeatures(
       byPrefix(counts, FIELD_PREFIXES.feature).map(([feature, count]) => ({ feature, uses: count })),
     );
@@ -205,11 +182,8 @@ export class RedisSource implements PrimarySource {
     gaugesFromS: number,
     nowMs: number,
   ): Promise<readonly ServiceCounts[]> {
-    const keys: string[] = [];
-    for (let second = fromS; second * 1000 <= nowMs + AHEAD_S * 1000; second += MINUTE_S)
-      keys.push(`${prefix}s:${second}`);
     const [counts, seen, gauges] = await Promise.all([
-      this.#sum(keys),
+      this.#sums.sum(prefix, `services ${fromS}`, serviceBuckets(fromS, nowMs), nowMs),
       this.redis.hgetall(`${prefix}seen`),
       this.redis.hgetall(`${prefix}gauges`),
     ]);
@@ -248,10 +222,6 @@ export class RedisSource implements PrimarySource {
     };
   }
 
-  async #sum(keys: readonly string[]): Promise<Counts> {
-    return toCounts(await this.redis.eval(SUM_BUCKETS, keys.length, ...keys));
-  }
-
   async #distinctUsers(
     prefix: string,
     asked: readonly { readonly set: string; readonly fromS: number }[],
@@ -260,18 +230,4 @@ export class RedisSource implements PrimarySource {
     for (const { set, fromS } of asked) pipeline.zcount(`${prefix}u:${set}`, fromS * 1000, '+inf');
     return (await run(pipeline)).map(Number);
   }
-}
-
-/**
- * The fewest buckets that hold all from `fromS` on: minutes up to the next hour, hours up to the next day, then whole
- * days, the running one included.
- */
-export function coveringBuckets(fromS: number, nowMs: number): string[] {
-  const keys: string[] = [];
-  const endS = nowMs / 1000 + AHEAD_S;
-  let second = fromS;
-  for (; second % HOUR_S !== 0 && second <= endS; second += MINUTE_S) keys.push(`m:${second}`);
-  for (; second % DAY_S !== 0 && second <= endS; second += HOUR_S) keys.push(`h:${second}`);
-  for (; second <= endS; second += DAY_S) keys.push(`d:${second}`);
-  return keys;
 }

@@ -7,6 +7,8 @@
  *
  *   {metrics}:current            → generation
  *   {metrics}:<gen>:meta         hash: sequence (the log position folded in), business (hash of that mapping)
+ * A hash of counts also holds `at`, the position that changed it last: a reader that knows it need not read it again.
+ *
  *   {metrics}:<gen>:m:<second>   hash of counts, one minute     (kept 26 hours)
  *   {metrics}:<gen>:h:<second>   hash of counts, one hour       (kept as long as events are)
  *   {metrics}:<gen>:d:<second>   hash of counts, one day (UTC)  (kept as long as events are)
@@ -43,20 +45,35 @@ export const DAY_S = 86_400;
 export const MINUTES_KEPT_S = 26 * HOUR_S;
 export const USERS_KEPT_MS = 31 * DAY_S * 1000;
 
-/** Fields of the hashes of counts. Times are sums of whole microseconds. */
+/**
+ * How the summaries lie; summaries of another format are built anew. To be raised whenever what is counted, or where it
+ * is kept, changes.
+ */
+export const SUMMARY_FORMAT = 2;
+
+/** The field of a hash of counts that is none: the position that changed the hash last. */
+export const CHANGED_AT_FIELD = 'at';
+
+/** Fields of the hashes of counts. Times are sums of whole microseconds; the maximum is the only one that is no sum. */
 export const FIELDS = {
   requests: 'req',
   errors: 'err',
   responseTimeUs: 'rt_us',
   timedRequests: 'rt_n',
+  maxResponseTimeUs: 'max:rt',
   requestBytes: 'rqb',
   responseBytes: 'rsb',
 } as const;
 
-/** Beginnings of fields that name what they count: `st:200`, `lat:57`, `ev:user_login`, `ft:reports`, `biz:…`. */
+/**
+ * Beginnings of fields that name what they count: `st:200`, `ev:user_login`, `ft:reports`, `biz:…`; `lat:57`, `rqs:57`
+ * and `rss:57` are buckets (src/store/log-buckets.ts) of response times and of sizes.
+ */
 export const FIELD_PREFIXES = {
   status: 'st:',
   latency: 'lat:',
+  requestSize: 'rqs:',
+  responseSize: 'rss:',
   event: 'ev:',
   feature: 'ft:',
   business: 'biz:',

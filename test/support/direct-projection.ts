@@ -8,7 +8,7 @@ import { writeBatch } from '../../src/projections/write-batch.js';
 import { beginEpoch, type Checkpoint } from '../../src/store/checkpoints.js';
 import { dayOf } from '../../src/store/partitions.js';
 import { readPosition } from '../../src/store/summary-position.js';
-import { generationPrefix } from '../../src/store/summary-schema.js';
+import { CHANGED_AT_FIELD, generationPrefix } from '../../src/store/summary-schema.js';
 import type { TestStore } from './database.js';
 import { BUSINESS, event } from './events.js';
 
@@ -58,7 +58,10 @@ export class DirectProjection {
   }
 }
 
-/** Every key of the current generation, without the generation's name, with what it holds. */
+/**
+ * Every key of the current generation, without the generation's name, with what it holds; but for the positions at which
+ * hashes changed last, which depend on how events were grouped to deltas.
+ */
 export async function dumpSummaries(redis: Redis): Promise<Record<string, Record<string, string>>> {
   const found = await readPosition(redis);
   if (found === undefined) return {};
@@ -67,9 +70,14 @@ export async function dumpSummaries(redis: Redis): Promise<Record<string, Record
   const keys = await redis.keys(`${prefix}*`);
   for (const key of keys.sort()) {
     dump[key.slice(prefix.length)] =
-      (await redis.type(key)) === 'hash' ? await redis.hgetall(key) : await scores(redis, key);
+      (await redis.type(key)) === 'hash' ? await countsOf(redis, key) : await scores(redis, key);
   }
   return dump;
+}
+
+async function countsOf(redis: Redis, key: string): Promise<Record<string, string>> {
+  const { [CHANGED_AT_FIELD]: _changedAt, ...counts } = await redis.hgetall(key);
+  return counts;
 }
 
 async function scores(redis: Redis, key: string): Promise<Record<string, string>> {

@@ -13,8 +13,13 @@ export interface RecountedRequests {
   responseTimeUs: number;
   requestBytes: number;
   responseBytes: number;
+  /** 0 where none is timed. */
+  maxResponseTimeUs: number;
   /** Response times in microseconds, sorted. */
   times: number[];
+  /** Bytes, sorted. */
+  requestSizes: number[];
+  responseSizes: number[];
 }
 
 interface Named<K extends LogEvent['kind']> {
@@ -241,18 +246,24 @@ function sumRequests(apis: readonly { event: LogEvent & { kind: 'api' }; us: num
     responseTimeUs: 0,
     requestBytes: 0,
     responseBytes: 0,
+    maxResponseTimeUs: 0,
     times: [],
+    requestSizes: [],
+    responseSizes: [],
   };
   for (const { event, us } of apis) {
     if (event.body.status_code >= 500) sums.errors += 1;
     sums.requestBytes += event.body.request_bytes ?? 0;
     sums.responseBytes += event.body.response_bytes ?? 0;
+    if (event.body.request_bytes !== undefined) sums.requestSizes.push(event.body.request_bytes);
+    if (event.body.response_bytes !== undefined) sums.responseSizes.push(event.body.response_bytes);
     if (us === null) continue;
     sums.timedRequests += 1;
     sums.responseTimeUs += us;
     sums.times.push(us);
   }
-  sums.times.sort((a, b) => a - b);
+  for (const values of [sums.times, sums.requestSizes, sums.responseSizes]) values.sort((a, b) => a - b);
+  sums.maxResponseTimeUs = sums.times.at(-1) ?? 0;
   return sums;
 }
 
@@ -261,9 +272,13 @@ function inTime<T extends { timeMs: number; event: LogEvent }>(named: readonly T
   return [...named].sort((a, b) => a.timeMs - b.timeMs || a.event.sequence - b.event.sequence);
 }
 
-/** Percentile by nearest rank, in milliseconds; null of nothing. */
+/** Percentile by nearest rank; null of nothing. */
+export function exactPercentile(sorted: readonly number[], percent: number): number | null {
+  return sorted[Math.max(1, Math.ceil((percent * sorted.length) / 100)) - 1] ?? null;
+}
+
+/** The same of microseconds, in milliseconds. */
 export function exactPercentileMs(sortedUs: readonly number[], percent: number): number | null {
-  const rank = Math.max(1, Math.ceil((percent * sortedUs.length) / 100));
-  const value = sortedUs[rank - 1];
-  return value === undefined ? null : value / 1000;
+  const value = exactPercentile(sortedUs, percent);
+  return value === null ? null : value / 1000;
 }

@@ -16,7 +16,7 @@ import { healthBounds } from '../../../src/queries/services-health.js';
 import { SessionReader } from '../../../src/queries/session-reader.js';
 import { SummaryLag } from '../../../src/queries/summary-lag.js';
 import { SUMMARY_WINDOWS, windowBounds } from '../../../src/queries/windows.js';
-import { percentileMs } from '../../../src/store/log-buckets.js';
+import { percentile, percentileMs } from '../../../src/store/log-buckets.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { openPool } from '../../../src/store/postgres.js';
 import { openRedis } from '../../../src/store/redis.js';
@@ -24,7 +24,7 @@ import { SESSION_LENGTHS_KEY } from '../../../src/store/session-lengths.js';
 import { createServiceMetrics } from '../../../src/telemetry/service-metrics.js';
 import { BUSINESS, foldEvents } from '../../support/fold-events.js';
 import { randomEvents } from '../../support/random-events.js';
-import { exactPercentileMs, Recount, type RecountedRequests } from '../../support/recount.js';
+import { exactPercentile, exactPercentileMs, Recount, type RecountedRequests } from '../../support/recount.js';
 import { startTestRedis, type TestDatabase, testDatabase, waitFor } from '../../support/servers.js';
 
 const EVENTS = Number(process.env.RECOUNT_EVENTS ?? 12_000);
@@ -298,7 +298,9 @@ function checkWindow(found: WindowCounts, wanted: ReturnType<Recount['window']>)
   checkRequests(found, wanted);
   assert.is(found.requestBytes, wanted.requestBytes);
   assert.is(found.responseBytes, wanted.responseBytes);
-  const { statusCodes, features, maxResponseTimeUs: _, ...rest } = found;
+  checkSizes(found.requestSizes, wanted.requestSizes);
+  checkSizes(found.responseSizes, wanted.responseSizes);
+  const { statusCodes, features, ...rest } = found;
   assert.equal(Object.fromEntries(statusCodes), wanted.statusCodes);
   assert.equal(features, wanted.features);
   for (const [name, count] of Object.entries(rest)) {
@@ -315,12 +317,27 @@ function checkRequests(found: LatencyCounts, wanted: RecountedRequests | undefin
   assert.is(counts.errors, errors);
   assert.is(counts.timedRequests, timedRequests);
   assert.is(counts.responseTimeUs, responseTimeUs);
+  assert.is(counts.maxResponseTimeUs, wanted.maxResponseTimeUs);
   assert.is(
     [...latency.values()].reduce((sum, count) => sum + count, 0),
     timedRequests,
   );
   for (const percent of [50, 95, 99]) {
     closeTo(percentileMs(latency, percent / 100), exactPercentileMs(times, percent), MAX_RELATIVE_ERROR);
+  }
+}
+
+/** How many say their size is exact; percentiles lie within the promised bound, but for the rounding to whole bytes. */
+function checkSizes(found: ReadonlyMap<number, number>, wanted: readonly number[]): void {
+  assert.is(
+    [...found.values()].reduce((sum, count) => sum + count, 0),
+    wanted.length,
+  );
+  for (const percent of [50, 95]) {
+    const [counted, exact] = [percentile(found, percent / 100), exactPercentile(wanted, percent)];
+    if (counted === null || exact === null) assert.is(counted, exact);
+    else
+      assert.ok(Math.abs(counted - exact) <= exact * MAX_RELATIVE_ERROR + 0.5, `${counted} is not close to ${exact}`);
   }
 }
 

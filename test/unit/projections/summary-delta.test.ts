@@ -40,7 +40,18 @@ const GAUGE: Fact = {
   metricName: 'cpu_usage',
   value: 7.5,
 };
-const EMPTY = { minutes: {}, services: {}, http: {}, duration: {}, events: {}, gauges: {}, seen: {}, users: {} };
+const EMPTY = {
+  minutes: {},
+  services: {},
+  maxima: {},
+  serviceMaxima: {},
+  http: {},
+  duration: {},
+  events: {},
+  gauges: {},
+  seen: {},
+  users: {},
+};
 
 const TABLE: readonly { given: string; facts: readonly Fact[]; expected: object }[] = [
   { given: 'nothing', facts: [], expected: EMPTY },
@@ -50,18 +61,28 @@ const TABLE: readonly { given: string; facts: readonly Fact[]; expected: object 
     expected: {
       ...EMPTY,
       minutes: {
-        [NOON]: { req: 1, err: 1, rqb: 10, 'st:503': 1, rt_n: 1, rt_us: 7_000, [`lat:${bucketOf(7_000)}`]: 1 },
+        [NOON]: {
+          req: 1,
+          err: 1,
+          rqb: 10,
+          [`rqs:${bucketOf(10)}`]: 1,
+          'st:503': 1,
+          rt_n: 1,
+          rt_us: 7_000,
+          [`lat:${bucketOf(7_000)}`]: 1,
+        },
       },
       services: {
         [NOON]: {
           'web\treq': 1,
           'web\terr': 1,
-          'web\trqb': 10,
           'web\trt_n': 1,
           'web\trt_us': 7_000,
           [`web\tlat:${bucketOf(7_000)}`]: 1,
         },
       },
+      maxima: { [NOON]: { 'max:rt': 7_000 } },
+      serviceMaxima: { [NOON]: { 'web\tmax:rt': 7_000 } },
       http: { 'web\tGET\t/users/:id\t503': 1 },
       duration: { 'web\tGET\t/users/:id\t1': 1, 'web\tGET\t/users/:id\tsum': 7_000 },
       seen: { web: NOON_MS + 59_999 },
@@ -208,7 +229,9 @@ test('how events are grouped to deltas does not matter', () => {
 
 type Tree = { [key: string]: Tree | number | number[] };
 
-/** What Redis does with two deltas: counts add up, of two times the later stays, of two measurements the later one. */
+const LARGER_STAYS = ['seen', 'users', 'maxima', 'serviceMaxima'];
+
+/** What Redis does with two deltas: counts add up, of two times or maxima the larger stays, of two measurements the later. */
 function merge(left: Tree, right: Tree): Tree {
   return mergeBelow(left, right, '');
 }
@@ -227,12 +250,23 @@ function mergeValue(
     const [[timeA = 0, sequenceA = 0], [timeB = 0, sequenceB = 0]] = [a, b];
     return timeB > timeA || (timeB === timeA && sequenceB > sequenceA) ? b : a;
   }
-  if (typeof a === 'number' && typeof b === 'number')
-    return ['seen', 'users'].includes(section) ? Math.max(a, b) : a + b;
+  if (typeof a === 'number' && typeof b === 'number') return LARGER_STAYS.includes(section) ? Math.max(a, b) : a + b;
   if (typeof a === 'object' && typeof b === 'object' && !Array.isArray(a) && !Array.isArray(b))
     return mergeBelow(a, b, section);
   throw new Error('two deltas differ in shape');
 }
+
+test('the maximum of a minute is the largest time of its requests, in whatever order they come', () => {
+  fc.assert(
+    fc.property(fc.array(fc.option(fc.nat()), { minLength: 1 }), (times) => {
+      const delta = fold(times.map((responseTimeUs, sequence) => ({ fact: { ...API, responseTimeUs }, sequence })));
+      const timed = times.filter((time) => time !== null);
+      const wanted = timed.length === 0 ? undefined : Math.max(...timed);
+      assert.is(delta.maxima[NOON]?.['max:rt'], wanted);
+      assert.is(delta.serviceMaxima[NOON]?.['web\tmax:rt'], wanted);
+    }),
+  );
+});
 
 test('past the limit of endpoints a request counts as other, and its totals stay', () => {
   const requests = Array.from({ length: SERIES_LIMITS.endpoint + 5 }, (_, index) => ({

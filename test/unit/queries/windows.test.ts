@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { coveringBuckets } from '../../../src/queries/redis-source.js';
+import { coveringBuckets } from '../../../src/queries/redis-buckets.js';
 import { healthBounds } from '../../../src/queries/services-health.js';
 import { calendarStarts, intervalBounds, SUMMARY_WINDOWS, windowBounds } from '../../../src/queries/windows.js';
 
@@ -79,8 +79,9 @@ test('the buckets of a window lie side by side from its start to ten minutes ahe
     for (const window of SUMMARY_WINDOWS) {
       const { fromS } = windowBounds(window, nowMs);
       let reachedS = fromS;
-      for (const key of coveringBuckets(fromS, nowMs)) {
+      for (const { key, fromS: bucketS, seconds } of coveringBuckets(fromS, nowMs)) {
         const [startS, endS] = span(key);
+        assert.equal([bucketS, seconds], [startS, endS - startS]);
         assert.is(startS, reachedS);
         assert.is(startS % (endS - startS), 0);
         reachedS = endS;
@@ -92,7 +93,7 @@ test('the buckets of a window lie side by side from its start to ten minutes ahe
 
 test('a window of 30 days takes at most 23 hours and 31 days', () => {
   const nowMs = Date.parse('2026-11-24T12:34:56Z');
-  const keys = coveringBuckets(windowBounds('30d', nowMs).fromS, nowMs);
+  const keys = coveringBuckets(windowBounds('30d', nowMs).fromS, nowMs).map(({ key }) => key);
   assert.is(keys.filter((key) => key.startsWith('m:')).length, 0);
   assert.is(keys.filter((key) => key.startsWith('h:')).length, 11);
   assert.is(keys.filter((key) => key.startsWith('d:')).length, 30);
