@@ -3,7 +3,6 @@
  * prints one line a question with p50 and p99 in milliseconds.
  */
 import { pino } from 'pino';
-import { SessionLengthsWorker } from '../src/projections/session-lengths.js';
 import { SummaryWorker } from '../src/projections/summary-worker.js';
 import { parseDashboardRange } from '../src/queries/dashboard-range.js';
 import { DashboardSource } from '../src/queries/dashboard-source.js';
@@ -15,9 +14,9 @@ import { windowBounds } from '../src/queries/windows.js';
 import { migrate } from '../src/store/migrate.js';
 import { openPool } from '../src/store/postgres.js';
 import { openRedis } from '../src/store/redis.js';
-import { SESSION_LENGTHS_KEY } from '../src/store/session-lengths.js';
 import { createServiceMetrics } from '../src/telemetry/service-metrics.js';
 import { BUSINESS, foldEvents } from '../test/support/fold-events.js';
+import { foldAllSessions } from '../test/support/fold-sessions.js';
 import { randomEvents } from '../test/support/random-events.js';
 import { startTestRedis, testDatabase, waitFor } from '../test/support/servers.js';
 
@@ -55,12 +54,7 @@ await timed('rebuild the summaries', () =>
     FOLD_TIMEOUT_MS,
   ),
 );
-const sessions = new SessionLengthsWorker({ pool, redis, intervalSeconds: 300, logger, now: () => nowMs });
-sessions.start();
-await timed('session lengths of all windows', () =>
-  waitFor('session lengths', async () => (await redis.get(SESSION_LENGTHS_KEY)) ?? undefined, FOLD_TIMEOUT_MS),
-);
-await sessions.stop();
+await timed('fold the sessions', () => foldAllSessions(pool));
 
 const { fromS, gaugesFromS } = healthBounds(LIMITS, nowMs);
 // A new source each time, so that no answer is there already.

@@ -16,7 +16,7 @@ import { DashboardSource } from '../queries/dashboard-source.js';
 import { GetDashboardHandler } from '../queries/get-dashboard.js';
 import { GetPrometheusHandler } from '../queries/get-prometheus.js';
 import { GetServicesHealthHandler } from '../queries/get-services-health.js';
-import { GetStatusHandler, type ReportedState } from '../queries/get-status.js';
+import { GetStatusHandler, type ProjectionName, type ReportedState } from '../queries/get-status.js';
 import { GetSummaryHandler } from '../queries/get-summary.js';
 import { PostgresSource } from '../queries/postgres-source.js';
 import { RedisSource } from '../queries/redis-source.js';
@@ -83,9 +83,11 @@ function queryHandlers(config: Config, { pool, redis, folds, business, manager, 
     // Not a warning: what is wrong with Redis is told where it is noticed, and at a first start nothing is.
     onFallback: (reason) => logger.info({ reason }, 'Answers come from Postgres now'),
   });
-  const sessions = new SessionReader(redis, pool, intervalSeconds);
-  const reported = (): { tables?: ReportedState; summaries?: ReportedState } =>
-    folds === undefined ? {} : { tables: folds.projector.state, summaries: folds.summaries.state };
+  const sessions = new SessionReader(pool);
+  const reported = (): Partial<Record<ProjectionName, ReportedState>> =>
+    folds === undefined
+      ? {}
+      : { tables: folds.projector.state, summaries: folds.summaries.state, sessions: folds.sessions.state };
   return [
     new GetSummaryHandler(reader, sessions, limits, NO_ALERTS, Date.now),
     new GetServicesHealthHandler(reader, limits, Date.now),

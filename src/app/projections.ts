@@ -6,7 +6,7 @@ import type { Lifecycle } from '../lifecycle.js';
 import { PartitionKeeper } from '../projections/partition-keeper.js';
 import { Projector } from '../projections/projector.js';
 import { RollupWorker } from '../projections/rollup-worker.js';
-import { SessionLengthsWorker } from '../projections/session-lengths.js';
+import { SessionWorker } from '../projections/session-worker.js';
 import { SummaryWorker } from '../projections/summary-worker.js';
 import { Partitions } from '../store/partitions.js';
 import type { Appender } from '../stream/append.js';
@@ -26,11 +26,12 @@ interface ProjectionParts extends Servers {
 export interface Folds {
   readonly projector: Projector;
   readonly summaries: SummaryWorker;
+  readonly sessions: SessionWorker;
 }
 
 const STORES = {
   name: 'projections',
-  maxConnections: 4,
+  maxConnections: 6,
   // A rebuild's deltas are large.
   redisTimeoutMs: 10_000,
 };
@@ -51,15 +52,9 @@ export async function startProjections(config: Config, parts: ProjectionParts): 
   summaries.start();
   lifecycle.onStop('summaries', () => summaries.stop());
 
-  const sessions = new SessionLengthsWorker({
-    pool,
-    redis,
-    intervalSeconds: config.aggregationIntervalSeconds,
-    logger,
-    now: Date.now,
-  });
+  const sessions = new SessionWorker({ pool, databaseUrl, retentionDays, holder, logger, metrics, now: Date.now });
   sessions.start();
-  lifecycle.onStop('session lengths', () => sessions.stop());
+  lifecycle.onStop('sessions', () => sessions.stop());
 
   const rollups = new RollupWorker({ pool, databaseUrl, retentionDays, logger });
   rollups.start();
@@ -75,5 +70,5 @@ export async function startProjections(config: Config, parts: ProjectionParts): 
   });
   projector.start();
   lifecycle.onStop('projector', () => projector.stop());
-  return { projector, summaries };
+  return { projector, summaries, sessions };
 }

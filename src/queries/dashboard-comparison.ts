@@ -44,7 +44,7 @@ export interface DashboardComparison {
 /** What the headline numbers of a period are made of. */
 export interface PeriodCounts {
   readonly counts: WindowCounts;
-  readonly sessions: SessionLengths;
+  readonly sessions: SessionLengths | null;
 }
 
 /**
@@ -92,8 +92,8 @@ function headlines({ counts, sessions }: PeriodCounts): Record<HeadlineNumber, n
     registrations: counts.registrations,
     logins: counts.logins,
     logins_per_active_user: ratio(counts.logins, counts.loginUsers),
-    sessions: sessions.sessions,
-    avg_session_seconds: sessions.averageSeconds,
+    sessions: sessions?.sessions ?? null,
+    avg_session_seconds: sessions?.averageSeconds ?? null,
     appointments_created: counts.appointmentsCreated,
     notifications_sent: counts.notificationsSent,
     device_registrations: counts.deviceRegistrations,

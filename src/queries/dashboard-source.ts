@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
-import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { readCheckpoint, SESSIONS_PROJECTION, TABLES_PROJECTION } from '../store/checkpoints.js';
 import type { Stretch } from '../store/rollups.js';
 import { readSessionLengths } from '../store/session-lengths.js';
 import { type BusinessTypes, MINUTE_S } from '../store/summary-schema.js';
@@ -61,8 +61,11 @@ export class DashboardSource {
   }
 
   async #read(question: DashboardQuestion, nowMs: number): Promise<DashboardContent> {
-    const checkpoint = await readCheckpoint(this.pool, TABLES_PROJECTION);
-    const version = `${checkpoint?.sequence ?? 0} ${Math.floor(nowMs / 1000 / MINUTE_S)}`;
+    const [tables, sessions] = await Promise.all([
+      readCheckpoint(this.pool, TABLES_PROJECTION),
+      readCheckpoint(this.pool, SESSIONS_PROJECTION),
+    ]);
+    const version = `${tables?.sequence ?? 0} ${sessions?.sequence ?? 0} ${Math.floor(nowMs / 1000 / MINUTE_S)}`;
     const { range, filters, compare } = question;
     const key = JSON.stringify([range, filters.service, filters.endpoint, filters.eventType, compare]);
     return await this.#answers.get(key, version, () =>

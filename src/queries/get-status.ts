@@ -1,7 +1,7 @@
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
-import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { type Checkpoint, readCheckpoint, SESSIONS_PROJECTION, TABLES_PROJECTION } from '../store/checkpoints.js';
 import { readPosition } from '../store/summary-position.js';
 import { QueryUnavailable, within } from './unavailable.js';
 
@@ -22,9 +22,11 @@ export interface ComponentStatus {
   readonly latency_ms: number | null;
 }
 
+export type ProjectionName = 'tables' | 'summaries' | 'sessions';
+
 /** A fold of the log and how far it is. What is not known, because a server is away, is null. */
 export interface ProjectionStatus {
-  readonly name: 'tables' | 'summaries';
+  readonly name: ProjectionName;
   /**
    * `halted` and `ahead_of_log` (the log is another one, or lost its end) need a person; `unknown` where another process
    * runs it or its server is away.
@@ -74,7 +76,7 @@ export interface StatusDependencies {
   /** When the message of METRICS at a sequence was stored (ms since 1970); undefined where there is none. */
   readonly storedAtMs: (sequence: number) => Promise<number | undefined>;
   /** States of the projections that this process runs. */
-  readonly reported: () => { readonly tables?: ReportedState; readonly summaries?: ReportedState };
+  readonly reported: () => Readonly<Partial<Record<ProjectionName, ReportedState>>>;
   readonly now: () => number;
 }
 
@@ -88,12 +90,13 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
     const { pool, redis, streams, reported, now } = this.dependencies;
     const [nats, postgres, summaries] = await Promise.all([
       check(streams),
-      check(() => readCheckpoint(pool, TABLES_PROJECTION)),
+      check(() => readCheckpoints(pool)),
       check(() => readPosition(redis)),
     ]);
     const log = nats.value?.find(({ name }) => name === this.dependencies.logStream);
     const lastSequence = log?.last_sequence;
-    const checkpoint = postgres.value;
+    const checkpoint = postgres.value?.tables;
+    const sessions = postgres.value?.sessions;
     const position = summaries.value === undefined ? undefined : Number(summaries.value.position);
     const states = reported();
     // A halt is noted in the database, so that processes that do not run the projection can tell of it.
@@ -102,6 +105,7 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
     const projections = await Promise.all([
       this.#projection('tables', tables, checkpoint?.sequence, lastSequence, checkpoint),
       this.#projection('summaries', states.summaries, position, lastSequence, undefined),
+      this.#projection('sessions', states.sessions, sessions?.sequence, lastSequence, sessions),
     ]);
     return {
       status: overall(nats.up && log !== undefined, postgres.up, summaries.up, projections),
@@ -141,6 +145,15 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
     const { value: storedAtMs } = await check(() => this.dependencies.storedAtMs(nextSequence));
     return storedAtMs === undefined ? null : Math.max(0, (this.dependencies.now() - storedAtMs) / 1000);
   }
+}
+
+/** Where the projections stand that keep their place in Postgres; undefined before they began. */
+async function readCheckpoints(pool: Pool): Promise<Record<'tables' | 'sessions', Checkpoint | undefined>> {
+  const [tables, sessions] = await Promise.all([
+    readCheckpoint(pool, TABLES_PROJECTION),
+    readCheckpoint(pool, SESSIONS_PROJECTION),
+  ]);
+  return { tables, sessions };
 }
 
 interface Checked<T> {

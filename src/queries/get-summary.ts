@@ -35,10 +35,7 @@ export class GetSummaryHandler implements IQueryHandler<GetSummary> {
       ]);
       return { counts, activeUsers, services };
     });
-    const [sessions, firing] = await Promise.all([
-      this.sessionReader.lengths(window, source, nowMs),
-      this.firingAlerts(),
-    ]);
+    const [sessions, firing] = await Promise.all([this.sessionReader.lengths(window, nowMs), this.firingAlerts()]);
     const services = shapeServicesHealth(value.services, health, this.thresholds, nowMs);
     const { counts, activeUsers } = value;
     return shapeSummary({

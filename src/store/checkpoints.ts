@@ -15,6 +15,8 @@ export interface Checkpoint {
   readonly lastStoredAtMs: number;
   /** Why the projection waits for a person; null while it does not. */
   readonly haltReason: string | null;
+  /** A projection that was begun anew has whole numbers from this sequence on. */
+  readonly wholeFrom: number;
 }
 
 /** What a checkpoint is moved to. */
@@ -22,6 +24,8 @@ export type Progress = Pick<Checkpoint, 'sequence' | 'lastEventId' | 'lastStored
 
 /** The projection of the log into the three tables. The name is permanent. */
 export const TABLES_PROJECTION = 'tables';
+/** The fold of the tables' user events into sessions. The name is permanent. */
+export const SESSIONS_PROJECTION = 'sessions';
 
 interface CheckpointRow {
   readonly sequence: string;
@@ -31,9 +35,10 @@ interface CheckpointRow {
   readonly last_event_id: string;
   readonly last_stored_at_ms: string;
   readonly halt_reason: string | null;
+  readonly whole_from: string;
 }
 
-const COLUMNS = 'sequence, epoch, holder, stream_created_at, last_event_id, last_stored_at_ms, halt_reason';
+const COLUMNS = 'sequence, epoch, holder, stream_created_at, last_event_id, last_stored_at_ms, halt_reason, whole_from';
 
 /** Reads a checkpoint; undefined before the first projector ran. */
 export async function readCheckpoint(client: Pool | PoolClient, name: string): Promise<Checkpoint | undefined> {
@@ -91,6 +96,27 @@ export async function moveCheckpoint(
   return rowCount === 1;
 }
 
+/**
+ * Sets a projection to where it begins anew: 0 while what it holds is to be emptied. Fenced like every write.
+ *
+ * @returns false where a later epoch has begun
+ */
+export async function restartCheckpoint(
+  client: Pool | PoolClient,
+  name: string,
+  at: Checkpoint,
+  to: Pick<Checkpoint, 'sequence' | 'wholeFrom' | 'streamCreatedAt'>,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `update projection_checkpoints
+     set sequence = $1, whole_from = $2, stream_created_at = $3, last_event_id = '', last_stored_at_ms = 0,
+         updated_at = now()
+     where name = $4 and sequence = $5 and epoch = $6`,
+    [to.sequence, to.wholeFrom, to.streamCreatedAt, name, at.sequence, at.epoch],
+  );
+  return rowCount === 1;
+}
+
 /** Notes another time of creation for a stream that was found to be the same; fenced like every write. */
 export async function noteStreamCreated(pool: Pool, name: string, at: Checkpoint, createdAt: string): Promise<void> {
   await pool.query('update projection_checkpoints set stream_created_at = $1 where name = $2 and epoch = $3', [
@@ -118,5 +144,6 @@ function fromRow(row: CheckpointRow): Checkpoint {
     lastEventId: row.last_event_id,
     lastStoredAtMs: Number(row.last_stored_at_ms),
     haltReason: row.halt_reason,
+    wholeFrom: Number(row.whole_from),
   };
 }

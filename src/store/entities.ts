@@ -67,6 +67,7 @@ export const ProjectionCheckpoint = defineEntity({
     last_stored_at_ms: p.bigint(),
     halt_reason: p.text().nullable(),
     updated_at: p.datetime(),
+    whole_from: p.bigint(),
   },
 });
 

@@ -2,11 +2,16 @@ import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { Migration20261124000000_tables } from '../../migrations/Migration20261124000000_tables.js';
 import { Migration20261125000000_rollups } from '../../migrations/Migration20261125000000_rollups.js';
+import { Migration20261125000001_sessions } from '../../migrations/Migration20261125000001_sessions.js';
 import { ENTITIES } from './entities.js';
 import { withAdvisoryLock } from './locks.js';
 
 /** Every migration, in the order of `MIGRATION_NAMES`. Listed by hand, so that a build contains what it runs. */
-export const MIGRATIONS = [Migration20261124000000_tables, Migration20261125000000_rollups].map((migration) => ({
+export const MIGRATIONS = [
+  Migration20261124000000_tables,
+  Migration20261125000000_rollups,
+  Migration20261125000001_sessions,
+].map((migration) => ({
   name: migration.name,
   class: migration,
 }));

@@ -1,95 +1,131 @@
 import type { Pool, PoolClient } from 'pg';
-import { viewKey } from './summary-schema.js';
-import type { SummaryWindow } from './summary-windows.js';
+import { SESSIONS_PROJECTION, TABLES_PROJECTION } from './checkpoints.js';
+import { BUCKET_BOUNDS, percentile } from './log-buckets.js';
+import { DAY_S, HOUR_S } from './summary-schema.js';
 
-/** How long the sessions of a window last. */
+/** How long the sessions that began in a stretch of time last. */
 export interface SessionLengths {
   readonly sessions: number;
-  /** Null without a session. */
+  /** Exact; null without a session, as the percentiles are. */
   readonly averageSeconds: number | null;
+  /** From buckets of milliseconds (src/store/log-buckets.ts). */
   readonly p50Seconds: number | null;
   readonly p95Seconds: number | null;
 }
 
-/** What is kept in Redis, so that no query has to count sessions. */
-export interface SessionLengthsView {
-  readonly computedAtMs: number;
-  readonly windows: Readonly<Record<SummaryWindow, SessionLengths>>;
+/** A pause of a user that ends a session. Exactly this long does not end it yet. */
+export const SESSION_GAP_MS = 1_800_000;
+
+/** `session_counts` holds the sessions by the day and by the hour (UTC) in which they began. */
+export const SESSION_SPANS_S = [DAY_S, HOUR_S] as const;
+
+/** A part of a range: whole days, whole hours, or what is left at an edge (`spanSeconds` 0). `toMs` is exclusive. */
+export interface RangePart {
+  readonly spanSeconds: number;
+  readonly fromMs: number;
+  /** Infinity for an open end. */
+  readonly toMs: number;
 }
 
-export const SESSION_LENGTHS_KEY = viewKey('session_lengths');
+/** Cuts a range into as few parts as there can be: days in the middle, hours around them, the rest at the edges. */
+export function cutRange(
+  fromMs: number,
+  toMs: number,
+  [span, ...shorter]: readonly number[] = SESSION_SPANS_S,
+): RangePart[] {
+  if (fromMs >= toMs) return [];
+  if (span === undefined) return [{ spanSeconds: 0, fromMs, toMs }];
+  const spanMs = span * 1000;
+  const first = Math.ceil(fromMs / spanMs) * spanMs;
+  const last = Math.floor(toMs / spanMs) * spanMs;
+  if (first >= last) return cutRange(fromMs, toMs, shorter);
+  return [
+    ...cutRange(fromMs, first, shorter),
+    { spanSeconds: span, fromMs: first, toMs: last },
+    ...cutRange(last, toMs, shorter),
+  ];
+}
 
-/** A pause of a user that ends a session. Exactly this long does not end it yet. */
-export const SESSION_GAP_SECONDS = 1_800;
+/** First values of the buckets from the second on: `width_bucket` counts how many of them a value reaches. */
+const BUCKET_STARTS = BUCKET_BOUNDS.slice(0, -1).map((bound) => bound + 1);
+
+interface CountRow {
+  readonly bucket: number;
+  readonly sessions: string;
+  readonly length_ms: string;
+}
 
 /**
- * Counts the sessions of the user events in [fromMs, toMs). A session is one `metadata.session_id` (a text that is not
- * empty, or a number), whoever it belongs to; events without one make sessions of a user's events that lie no more than
- * 30 minutes apart. An event with neither session nor user belongs to none. A session lasts from its first event in the
- * window to its last there: a single event makes one of 0 seconds.
+ * How long the sessions last that began in [fromMs, toMs). A session counts with its whole length, wherever it ends.
+ * It is one `metadata.session_id` (a text that is not empty, or a number), whoever it belongs to; events without one
+ * make sessions of a user's events that lie no more than 30 minutes apart. An event with neither belongs to none. A
+ * single event makes a session of 0 seconds.
+ *
+ * @param toMs null for an open end
+ * @returns null where sessions are not folded yet, or are being folded anew
  */
 export async function readSessionLengths(
   client: Pool | PoolClient,
   fromMs: number,
   toMs: number | null,
-): Promise<SessionLengths> {
-  const { rows } = await client.query<{ sessions: string; average_seconds: string | null }>(
-    `with events as (
-       select created_at, user_id,
-         case when jsonb_typeof(metadata -> 'session_id') in ('string', 'number')
-           then nullif(metadata ->> 'session_id', '') end as session_id
-       from user_events
-       where created_at >= $1 and ($2::timestamptz is null or created_at < $2)
+): Promise<SessionLengths | null> {
+  const parts = cutRange(fromMs, toMs ?? Number.POSITIVE_INFINITY);
+  // One statement, so that it sees one state even where the caller's transaction does not keep one.
+  const { rows } = await client.query<CountRow>(
+    `with folded as (
+       select from projection_checkpoints as own
+       join projection_checkpoints as tables on tables.name = $5
+       where own.name = $4
+         and own.sequence between own.whole_from and tables.sequence
+         and (own.sequence > 0 or tables.sequence = 0)
+         and own.stream_created_at = tables.stream_created_at
      ),
-     named as (
-       select min(created_at) as first_at, max(created_at) as last_at
-       from events
-       where session_id is not null
-       group by session_id
+     parts as (
+       select * from unnest($1::integer[], $2::timestamptz[], $3::timestamptz[]) as part (span_seconds, from_at, to_at)
      ),
-     marked as (
-       select created_at, user_id,
-         created_at - lag(created_at) over by_user > make_interval(secs => $3) as begins
-       from events
-       where session_id is null and user_id is not null
-       window by_user as (partition by user_id order by created_at)
-     ),
-     numbered as (
-       select created_at, user_id, count(*) filter (where begins) over by_user as session
-       from marked
-       window by_user as (partition by user_id order by created_at)
-     ),
-     unnamed as (
-       select min(created_at) as first_at, max(created_at) as last_at
-       from numbered
-       group by user_id, session
-     ),
-     sessions as (
-       select first_at, last_at from named
+     counted as (
+       select counts.bucket, counts.sessions, counts.length_ms
+       from parts
+       join session_counts as counts
+         on counts.span_seconds = parts.span_seconds and starts_at >= from_at and starts_at < to_at
        union all
-       select first_at, last_at from unnamed
+       select width_bucket(length_ms, $6::bigint[]), 1, length_ms
+       from parts
+       join sessions on first_at >= from_at and first_at < to_at
+       cross join lateral (select (extract(epoch from last_at - first_at) * 1000)::bigint as length_ms) as lengths
+       where parts.span_seconds = 0
      )
-     select count(*) as sessions, extract(epoch from avg(last_at - first_at)) as average_seconds
-     from sessions`,
-    [new Date(fromMs), toMs === null ? null : new Date(toMs), SESSION_GAP_SECONDS],
+     select bucket, sum(sessions) as sessions, sum(length_ms) as length_ms
+     from counted
+     where exists (select from folded)
+     group by bucket
+     union all
+     select -1, 0, 0 where exists (select from folded)`,
+    [
+      parts.map((part) => part.spanSeconds),
+      parts.map((part) => instant(part.fromMs)),
+      parts.map((part) => instant(part.toMs)),
+      SESSIONS_PROJECTION,
+      TABLES_PROJECTION,
+      BUCKET_STARTS,
+    ],
   );
-  const [row] = rows;
-  if (row === undefined) throw new Error('An aggregate gave no row');
+  return rows.length === 0 ? null : summedUp(rows.filter(({ bucket }) => bucket >= 0));
+}
+
+function instant(timeMs: number): string {
+  return Number.isFinite(timeMs) ? new Date(timeMs).toISOString() : 'infinity';
+}
+
+function summedUp(rows: readonly CountRow[]): SessionLengths {
+  const buckets = new Map(rows.map(({ bucket, sessions }) => [bucket, Number(sessions)]));
+  const sessions = rows.reduce((sum, row) => sum + Number(row.sessions), 0);
+  const lengthMs = rows.reduce((sum, row) => sum + Number(row.length_ms), 0);
+  const seconds = (milliseconds: number | null): number | null => (milliseconds === null ? null : milliseconds / 1000);
   return {
-    sessions: Number(row.sessions),
-    averageSeconds: row.average_seconds === null ? null : Number(row.average_seconds),
-    p50Seconds: null,
-    p95Seconds: null,
+    sessions,
+    averageSeconds: sessions === 0 ? null : lengthMs / 1000 / sessions,
+    p50Seconds: seconds(percentile(buckets, 0.5)),
+    p95Seconds: seconds(percentile(buckets, 0.95)),
   };
-}
-
-/** Reads the view back; undefined where it is absent or no view of ours. */
-export function parseSessionLengths(text: string | null): SessionLengthsView | undefined {
-  if (text === null) return undefined;
-  const parsed: unknown = JSON.parse(text);
-  return isView(parsed) ? parsed : undefined;
-}
-
-function isView(value: unknown): value is SessionLengthsView {
-  return typeof value === 'object' && value !== null && 'computedAtMs' in value && 'windows' in value;
 }

@@ -83,7 +83,7 @@ test('status tells of streams and projections, as a table and as JSON', async ()
   });
   const table = await run(['status']);
   assert.is(table.status, 0, table.stderr);
-  for (const word of ['tables', 'summaries', 'METRICS', 'METRICS_ALERTS', 'METRICS_DEADLETTERS']) {
+  for (const word of ['tables', 'summaries', 'sessions', 'METRICS', 'METRICS_ALERTS', 'METRICS_DEADLETTERS']) {
     assert.match(table.stdout, word);
   }
   const status = JSON.parse((await run(['status', '--json'])).stdout) as OperationalStatus;
@@ -93,6 +93,7 @@ test('status tells of streams and projections, as a table and as JSON', async ()
     [
       ['tables', 0],
       ['summaries', 0],
+      ['sessions', 0],
     ],
   );
 });

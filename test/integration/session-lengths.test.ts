@@ -1,107 +1,86 @@
-import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
-import { type DestinationStream, pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ManagedServer } from '../../src/devservices/index.js';
 import type { LogEvent } from '../../src/events/kinds.js';
-import { SessionLengthsWorker } from '../../src/projections/session-lengths.js';
-import { migrate } from '../../src/store/migrate.js';
-import { openPool } from '../../src/store/postgres.js';
-import { openRedis } from '../../src/store/redis.js';
-import {
-  parseSessionLengths,
-  readSessionLengths,
-  SESSION_LENGTHS_KEY,
-  type SessionLengthsView,
-} from '../../src/store/session-lengths.js';
+import { dropExpiredSessions } from '../../src/projections/fold-sessions.js';
+import { SessionWorker } from '../../src/projections/session-worker.js';
+import { SessionReader } from '../../src/queries/session-reader.js';
+import { readCheckpoint, SESSIONS_PROJECTION } from '../../src/store/checkpoints.js';
+import { cutRange, readSessionLengths } from '../../src/store/session-lengths.js';
+import { createServiceMetrics } from '../../src/telemetry/service-metrics.js';
+import { count, openStore, type TestStore } from '../support/database.js';
 import { foldEvents } from '../support/fold-events.js';
-import { startTestRedis, type TestDatabase, testDatabase, waitFor } from '../support/servers.js';
-
-interface Bench {
-  readonly database: TestDatabase;
-  readonly pool: Pool;
-  readonly server: ManagedServer;
-  readonly redis: Redis;
-  readonly workers: SessionLengthsWorker[];
-}
+import { foldAllSessions } from '../support/fold-sessions.js';
+import { testLogger } from '../support/projection.js';
+import { waitFor } from '../support/servers.js';
 
 const NOON = Date.parse('2026-11-24T12:00:00Z');
 const MINUTE_MS = 60_000;
-const INTERVAL_SECONDS = 300;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+const RETENTION_DAYS = 90;
 
-let opened: Bench | undefined;
-function bench(): Bench {
-  if (opened === undefined) throw new Error('not opened');
-  return opened;
-}
-
+const context: { store?: TestStore; workers: SessionWorker[] } = { workers: [] };
 const test = suite('lengths of sessions');
 test.before(async () => {
-  const [server, database] = await Promise.all([startTestRedis(), testDatabase()]);
-  await migrate(database.url);
-  const onError = (): void => undefined;
-  opened = {
-    server,
-    database,
-    pool: openPool({ databaseUrl: database.url, maxConnections: 6, applicationName: 'test', onError }),
-    redis: openRedis({ host: '127.0.0.1', port: server.port, password: '', db: 0 }, 2_000, onError),
-    workers: [],
-  };
+  context.store = await openStore();
 });
 test.before.each(async () => {
-  const { pool, redis } = bench();
-  await waitFor('Redis', () => redis.status === 'ready' || undefined);
-  await redis.flushall();
-  await pool.query('truncate user_events, projection_checkpoints, summary_outbox, known_series');
+  context.workers = [];
+  await pool().query(
+    'truncate user_events, sessions, session_counts, projection_checkpoints, summary_outbox, known_series',
+  );
 });
 test.after.each(async () => {
-  await Promise.all(bench().workers.map((worker) => worker.stop()));
+  await Promise.all(context.workers.map((worker) => worker.stop()));
 });
-test.after(async () => {
-  const { redis, pool, server, database } = bench();
-  redis.disconnect();
-  await pool.end();
-  await Promise.all([server.stop(), database.drop()]);
-});
+test.after(() => context.store?.close());
 
-function startWorker(now: () => number, log: DestinationStream = { write: () => undefined }): SessionLengthsWorker {
-  const { pool, redis, workers } = bench();
-  const logger = pino({ level: 'warn' }, log);
-  const worker = new SessionLengthsWorker({ pool, redis, intervalSeconds: INTERVAL_SECONDS, logger, now });
-  workers.push(worker);
+function store(): TestStore {
+  if (context.store === undefined) throw new Error('not opened');
+  return context.store;
+}
+const pool = (): Pool => store().pool;
+
+function startWorker(): SessionWorker {
+  const worker = new SessionWorker({
+    pool: pool(),
+    databaseUrl: store().url,
+    retentionDays: RETENTION_DAYS,
+    holder: 'test',
+    logger: testLogger,
+    metrics: createServiceMetrics(),
+    now: () => NOON,
+  });
+  context.workers.push(worker);
   worker.start();
   return worker;
 }
 
-async function viewOf(): Promise<SessionLengthsView | undefined> {
-  return parseSessionLengths(await bench().redis.get(SESSION_LENGTHS_KEY));
-}
+type Sent = readonly [minute: number, user: number | null, metadata?: Record<string, unknown>];
 
-/** Events at minutes after noon, each of a user (null: nobody) and with metadata. */
-async function store(...events: [minute: number, user: number | null, metadata?: Record<string, unknown>][]) {
-  await foldEvents(
-    bench().pool,
-    events.map(
-      ([minute, user, metadata], index): LogEvent => ({
-        kind: 'user',
-        body: {
-          event_type: 'user_login',
-          ...(user === null ? {} : { user_id: user }),
-          ...(metadata === undefined ? {} : { metadata }),
-        },
-        id: `s${index}`,
-        occurredAtMs: NOON + minute * MINUTE_MS,
-        timeFromLog: false,
-        sequence: index + 1,
-      }),
-    ),
+/** Events at minutes after noon, each of a user (null: nobody) and with metadata; in the log behind `after`. */
+async function send(events: readonly Sent[], after = 0): Promise<number> {
+  const sent = events.map(
+    ([minute, user, metadata], index): LogEvent => ({
+      kind: 'user',
+      body: {
+        event_type: 'user_login',
+        ...(user === null ? {} : { user_id: user }),
+        ...(metadata === undefined ? {} : { metadata }),
+      },
+      id: `s${after + index}`,
+      occurredAtMs: NOON + minute * MINUTE_MS,
+      timeFromLog: false,
+      sequence: after + index + 1,
+    }),
   );
+  await foldEvents(pool(), sent);
+  return after + sent.length;
 }
 
-type Stored = Parameters<typeof store>;
-const TABLE: readonly [what: string, events: Stored, sessions: number, averageMinutes: number | null][] = [
-  ['no event at all', [], 0, null],
+const long = (end: string): string => `${'x'.repeat(200)}${end}`;
+const TABLE: readonly [what: string, events: readonly Sent[], sessions: number, averageMinutes: number | null][] = [
   ['one event', [[0, 1]], 1, 0],
   [
     'a gap of exactly 30 minutes',
@@ -155,7 +134,7 @@ const TABLE: readonly [what: string, events: Stored, sessions: number, averageMi
     'a number as session_id',
     [
       [0, 1, { session_id: 7 }],
-      [8, 1, { session_id: 7 }],
+      [8, 2, { session_id: 7 }],
     ],
     1,
     8,
@@ -168,6 +147,33 @@ const TABLE: readonly [what: string, events: Stored, sessions: number, averageMi
     ],
     1,
     6,
+  ],
+  [
+    'long ids that differ at their ends',
+    [
+      [0, 1, { session_id: long('a') }],
+      [6, 1, { session_id: long('b') }],
+    ],
+    2,
+    0,
+  ],
+  [
+    'a long id',
+    [
+      [0, 1, { session_id: long('a') }],
+      [6, 1, { session_id: long('a') }],
+    ],
+    1,
+    6,
+  ],
+  [
+    'an id that looks like a user',
+    [
+      [0, 1, { session_id: 'user:1' }],
+      [6, 1],
+    ],
+    2,
+    0,
   ],
   [
     'events of nobody',
@@ -192,66 +198,191 @@ const TABLE: readonly [what: string, events: Stored, sessions: number, averageMi
 ];
 for (const [what, events, sessions, averageMinutes] of TABLE) {
   test(`${what}: ${sessions} sessions of ${averageMinutes} minutes`, async () => {
-    if (events.length > 0) await store(...events);
-    const found = await readSessionLengths(bench().pool, NOON, NOON + 60 * MINUTE_MS);
-    assert.equal(found, { sessions, averageSeconds: averageMinutes === null ? null : averageMinutes * 60 });
+    await send(events);
+    await foldAllSessions(pool());
+    const found = await readSessionLengths(pool(), NOON, NOON + HOUR_MS);
+    assert.is(found?.sessions, sessions);
+    assert.is(found?.averageSeconds, averageMinutes === null ? null : averageMinutes * 60);
   });
 }
 
-test('they are computed at the start, kept for an interval, and computed again after it', async () => {
-  let nowMs = NOON;
-  await store([0, 1], [10, 1]);
-  startWorker(() => nowMs);
-  const first = await waitFor('a view', viewOf);
-  assert.equal(first.windows['24h'], { sessions: 1, averageSeconds: 600 });
-  assert.is(first.computedAtMs, NOON);
-  // A second process finds that there is nothing to do.
-  nowMs += INTERVAL_SECONDS * 1000 - 1;
-  let looks = 0;
-  startWorker(() => {
-    looks += 1;
-    return nowMs;
+test('a session belongs to the stretch in which it began, and counts whole', async () => {
+  await send([
+    [50, 1, { session_id: 'a' }],
+    [200, 1, { session_id: 'a' }],
+  ]);
+  await foldAllSessions(pool());
+  const lengths = async (from: number, to: number | null) =>
+    (await readSessionLengths(pool(), NOON + from * MINUTE_MS, to === null ? null : NOON + to * MINUTE_MS))
+      ?.averageSeconds;
+  for (const [from, to] of [
+    [50, 51],
+    [0, 60],
+    [-1_440, 1_440],
+    [-720, null],
+    [49, null],
+  ] as const) {
+    assert.is(await lengths(from, to), 9_000, `${from} to ${to}`);
+  }
+  for (const [from, to] of [
+    [51, 300],
+    [0, 50],
+    [60, null],
+    [720, null],
+  ] as const) {
+    assert.is(await lengths(from, to), null, `${from} to ${to}`);
+  }
+});
+
+test('percentiles are within two per cent of the nearest rank', async () => {
+  await send(
+    Array.from({ length: 100 }, (_, index): Sent[] => [
+      [0, index],
+      [index / 7, index],
+    ]).flat(),
+  );
+  await foldAllSessions(pool());
+  for (const from of [NOON, NOON - 1_000]) {
+    const found = await readSessionLengths(pool(), from, null);
+    assert.ok(Math.abs((found?.p50Seconds ?? 0) - (49 / 7) * 60) <= (49 / 7) * 60 * 0.02);
+    assert.ok(Math.abs((found?.p95Seconds ?? 0) - (94 / 7) * 60) <= (94 / 7) * 60 * 0.02);
+  }
+});
+
+test('a range is cut into days, hours and edges that make it whole', () => {
+  const part = (spanSeconds: number, from: string, to: string) => ({
+    spanSeconds,
+    fromMs: Date.parse(from),
+    toMs: Date.parse(to),
   });
-  // It asks for the time at each look; at the second one the first has come to its end.
-  await waitFor('two looks', () => (looks >= 2 ? true : undefined));
-  assert.is((await viewOf())?.computedAtMs, NOON);
-  nowMs += 1;
-  await waitFor('a new view', async () => ((await viewOf())?.computedAtMs === nowMs ? true : undefined));
+  const cut = (from: string, to: string) => cutRange(Date.parse(from), Date.parse(to));
+  assert.equal(cut('2026-11-01T22:30:00Z', '2026-11-04T01:00:01Z'), [
+    part(0, '2026-11-01T22:30:00Z', '2026-11-01T23:00:00Z'),
+    part(3_600, '2026-11-01T23:00:00Z', '2026-11-02T00:00:00Z'),
+    part(86_400, '2026-11-02T00:00:00Z', '2026-11-04T00:00:00Z'),
+    part(3_600, '2026-11-04T00:00:00Z', '2026-11-04T01:00:00Z'),
+    part(0, '2026-11-04T01:00:00Z', '2026-11-04T01:00:01Z'),
+  ]);
+  assert.equal(cut('2026-11-01T22:30:00Z', '2026-11-01T22:31:00Z'), [
+    part(0, '2026-11-01T22:30:00Z', '2026-11-01T22:31:00Z'),
+  ]);
+  assert.equal(cut('2026-11-01T00:00:00Z', '2026-11-01T00:00:00Z'), []);
 });
 
-test('an emptied Redis is filled again', async () => {
-  startWorker(() => NOON);
-  await waitFor('a view', viewOf);
-  await bench().redis.flushall();
-  await waitFor('a view again', viewOf);
-});
-
-test('Redis that was away gets them when it is back', async () => {
-  await bench().server.kill();
-  const warnings: string[] = [];
-  startWorker(() => NOON, { write: (line) => warnings.push(line) });
-  await waitFor('the worker to notice', () => warnings[0]);
-  await bench().server.start();
-  await waitFor('a view', () => viewOf().catch(() => undefined), 15_000);
-});
-
-test('stopping cancels a count that takes long', async () => {
-  const { pool } = bench();
-  const client = await pool.connect();
-  await client.query('begin');
-  await client.query('lock table user_events in access exclusive mode');
-  const worker = startWorker(() => NOON);
-  await waitFor('the count to wait', async () => {
-    const { rows } = await pool.query(
-      `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-    );
-    return rows.length > 0 || undefined;
+test('the worker folds what the tables get, late events included', async () => {
+  startWorker();
+  const lengths = () => readSessionLengths(pool(), NOON - HOUR_MS, null);
+  let sequence = await send([
+    [0, 1],
+    [60, 1],
+  ]);
+  await waitFor('two sessions', async () => ((await lengths())?.sessions === 2 ? true : undefined));
+  sequence = await send([[30, 1]], sequence);
+  const joined = await waitFor('one session', async () => {
+    const found = await lengths();
+    return found?.sessions === 1 ? found : undefined;
   });
-  const startMs = performance.now();
-  await worker.stop();
-  assert.ok(performance.now() - startMs < 2_000);
-  await client.query('rollback');
-  client.release();
+  assert.is(joined.averageSeconds, 3_600);
+  assert.is((await readCheckpoint(pool(), SESSIONS_PROJECTION))?.sequence, sequence);
+});
+
+test('a second worker takes over where the first one stopped', async () => {
+  const first = startWorker();
+  await waitFor('the lease', () => (first.state.kind === 'running' ? true : undefined));
+  const second = startWorker();
+  await waitFor('the standby', () => (second.state.kind === 'standby' ? true : undefined));
+  await first.stop();
+  await send([[0, 1]]);
+  await waitFor('a session', async () => (await readSessionLengths(pool(), NOON, null))?.sessions === 1 || undefined);
+});
+
+test('before they are folded they are not known', async () => {
+  await send([[0, 1]]);
+  assert.is(await readSessionLengths(pool(), NOON, null), null);
+  await foldAllSessions(pool());
+  assert.is((await readSessionLengths(pool(), NOON, null))?.sessions, 1);
+});
+
+for (const [what, change] of [
+  ['are behind the sessions', 'sequence = 1'],
+  ['were folded from another stream', `stream_created_at = 'later'`],
+] as const) {
+  test(`tables that ${what}: nothing is known until the sessions are folded anew`, async () => {
+    await send([
+      [0, 1],
+      [10, 1],
+      [100, 2],
+    ]);
+    await foldAllSessions(pool());
+    // As a rebuild does it: fewer rows, and the checkpoint behind.
+    await pool().query('delete from user_events where stream_seq > 1');
+    await pool().query(`update projection_checkpoints set ${change} where name = 'tables'`);
+    assert.is(await readSessionLengths(pool(), NOON, null), null);
+    await foldAllSessions(pool());
+    const found = await readSessionLengths(pool(), NOON, null);
+    assert.equal([found?.sessions, found?.averageSeconds], [1, 0]);
+    assert.is(await count(pool(), 'select count(*) from sessions'), 1);
+    assert.is(await count(pool(), 'select sum(sessions) as count from session_counts'), 2);
+  });
+}
+
+test('sessions whose checkpoint was removed are folded anew', async () => {
+  await send([
+    [0, 1],
+    [10, 1],
+  ]);
+  await foldAllSessions(pool());
+  await pool().query(`delete from projection_checkpoints where name = 'sessions'`);
+  assert.is(await readSessionLengths(pool(), NOON, null), null);
+  await foldAllSessions(pool());
+  assert.is((await readSessionLengths(pool(), NOON, null))?.sessions, 1);
+});
+
+test('what began before the retention is deleted, by whole days', async () => {
+  await send([
+    [0, 1],
+    [1_440, 2],
+    [2_880, 3],
+  ]);
+  await foldAllSessions(pool());
+  await dropExpiredSessions(pool(), NOON + DAY_MS + RETENTION_DAYS * DAY_MS, RETENTION_DAYS);
+  assert.is((await readSessionLengths(pool(), NOON - DAY_MS, null))?.sessions, 2);
+  assert.is(await count(pool(), 'select count(*) from sessions'), 2);
+});
+
+test('the reader keeps what it read for a moment, and longer while Postgres is away', async () => {
+  let answers: 'yes' | 'no' = 'yes';
+  let asked = 0;
+  const postgres = new Proxy(pool(), {
+    get: (target, name) => {
+      if (name !== 'query') return Reflect.get(target, name);
+      return (...query: Parameters<Pool['query']>) => {
+        asked += 1;
+        return answers === 'yes' ? target.query(...query) : Promise.reject(new Error('away'));
+      };
+    },
+  });
+  let clockMs = 0;
+  const reader = new SessionReader(postgres, () => clockMs);
+  const sessions = async () => (await reader.lengths('24h', NOON))?.sessions;
+  await send([[0, 1]]);
+  await foldAllSessions(pool());
+  assert.is(await sessions(), 1);
+  await send([[0, 2]], 1);
+  await foldAllSessions(pool());
+  clockMs = 400;
+  assert.is(await sessions(), 1);
+  assert.is(asked, 1);
+  clockMs = 3_000;
+  assert.is(await sessions(), 2);
+  answers = 'no';
+  clockMs = 60_000;
+  assert.is(await sessions(), 2);
+  assert.is(asked, 3);
+  assert.is(await sessions(), 2);
+  assert.is(asked, 3, 'Postgres is left alone for a second');
+  clockMs = 400_000;
+  assert.is(await sessions(), undefined);
 });
 
 test.run();

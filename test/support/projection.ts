@@ -51,7 +51,9 @@ export function testRedis(server: ManagedServer, db = 0, commandTimeoutMs = 2_00
 
 /** Where the checkpoint stands; 0 before there is one. */
 export async function projectedTo(store: TestStore): Promise<number> {
-  const { rows } = await store.pool.query<{ sequence: string }>('select sequence from projection_checkpoints');
+  const { rows } = await store.pool.query<{ sequence: string }>(
+    `select sequence from projection_checkpoints where name = 'tables'`,
+  );
   return Number(rows[0]?.sequence ?? 0);
 }
 

@@ -174,12 +174,11 @@ export class Recount {
     return { requests, durations, events, gauges };
   }
 
-  /** Lengths of sessions in milliseconds. */
+  /** Lengths, in milliseconds, of the sessions that began in a stretch of time. */
   sessionsMs(fromMs: number, toMs = Number.POSITIVE_INFINITY): number[] {
     const named = new Map<string, number[]>();
     const byUser = new Map<number, number[]>();
     for (const { event, timeMs } of this.users) {
-      if (timeMs < fromMs || timeMs >= toMs) continue;
       const session = event.body.metadata?.session_id;
       const user = event.body.user_id;
       if ((typeof session === 'string' && session !== '') || typeof session === 'number') {
@@ -188,21 +187,21 @@ export class Recount {
         byUser.set(user, [...(byUser.get(user) ?? []), timeMs]);
       }
     }
-    const lengths = [...named.values()].map((times) => Math.max(...times) - Math.min(...times));
+    const sessions = [...named.values()].map((times) => [Math.min(...times), Math.max(...times)] as const);
     for (const times of byUser.values()) {
       times.sort((a, b) => a - b);
       let [began = 0] = times;
       let last = began;
       for (const timeMs of times) {
         if (timeMs - last > THIRTY_MINUTES_MS) {
-          lengths.push(last - began);
+          sessions.push([began, last]);
           began = timeMs;
         }
         last = timeMs;
       }
-      lengths.push(last - began);
+      sessions.push([began, last]);
     }
-    return lengths;
+    return sessions.filter(([first]) => first >= fromMs && first < toMs).map(([first, end]) => end - first);
   }
 
   /** Endpoints by requests, with their exact response times. */

@@ -22,6 +22,7 @@ import { openPool } from '../../../src/store/postgres.js';
 import { openRedis } from '../../../src/store/redis.js';
 import { createServiceMetrics } from '../../../src/telemetry/service-metrics.js';
 import { BUSINESS, foldEvents } from '../../support/fold-events.js';
+import { foldAllSessions } from '../../support/fold-sessions.js';
 import { randomEvents } from '../../support/random-events.js';
 import { startTestPostgres, startTestRedis, waitFor } from '../../support/servers.js';
 
@@ -54,6 +55,7 @@ async function open(): Promise<Bench> {
   const [redis, workersRedis] = [connect(), connect()];
   const nowMs = Date.now();
   await foldEvents(pool, randomEvents(EVENTS, 7, nowMs, 10));
+  await foldAllSessions(pool);
   const logger = pino({ level: 'silent' });
   const metrics = createServiceMetrics();
   const dependencies = { pool, redis: workersRedis, databaseUrl: postgres.url, business: BUSINESS, logger, metrics };
@@ -70,7 +72,7 @@ async function open(): Promise<Bench> {
   const alerts = () => Promise.resolve([]);
   // The windows' bounds stay what they are, while the reader's own waits go on.
   const now = (): number => nowMs;
-  const summary = new GetSummaryHandler(reader, new SessionReader(redis, pool, 300), LIMITS, alerts, now);
+  const summary = new GetSummaryHandler(reader, new SessionReader(pool), LIMITS, alerts, now);
   return {
     nowMs,
     server,

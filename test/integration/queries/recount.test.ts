@@ -5,7 +5,6 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../../src/devservices/index.js';
 import { routeOf } from '../../../src/projections/route.js';
-import { SessionLengthsWorker } from '../../../src/projections/session-lengths.js';
 import { SummaryWorker } from '../../../src/projections/summary-worker.js';
 import type { CountsSource, LatencyCounts, WindowCounts } from '../../../src/queries/aggregates.js';
 import { parseDashboardRange, type RangeParameters } from '../../../src/queries/dashboard-range.js';
@@ -20,9 +19,10 @@ import { percentile, percentileMs } from '../../../src/store/log-buckets.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { openPool } from '../../../src/store/postgres.js';
 import { openRedis } from '../../../src/store/redis.js';
-import { SESSION_LENGTHS_KEY } from '../../../src/store/session-lengths.js';
+import type { SessionLengths } from '../../../src/store/session-lengths.js';
 import { createServiceMetrics } from '../../../src/telemetry/service-metrics.js';
 import { BUSINESS, foldEvents } from '../../support/fold-events.js';
+import { foldAllSessions } from '../../support/fold-sessions.js';
 import { randomEvents } from '../../support/random-events.js';
 import { exactPercentile, exactPercentileMs, Recount, type RecountedRequests } from '../../support/recount.js';
 import { startTestRedis, type TestDatabase, testDatabase, waitFor } from '../../support/servers.js';
@@ -75,9 +75,11 @@ async function open(): Promise<Bench> {
   // The first half is built from the tables, the second half comes through the outbox.
   const half = Math.floor(EVENTS / 2);
   await foldEvents(pool, events.slice(0, half));
+  await foldAllSessions(pool);
   worker.start();
   await reached(half);
   await foldEvents(pool, events.slice(half));
+  await foldAllSessions(pool);
   worker.wake();
   await reached(EVENTS);
   await worker.stop();
@@ -166,38 +168,12 @@ for (const name of ['redis', 'postgres'] as const) {
   });
 }
 
-test('sessions are kept in Redis by the worker, and counted from the tables without it', async () => {
-  const { pool, redis, nowMs, recount } = bench();
-  const mean = (lengths: number[]): number | null =>
-    lengths.length === 0 ? null : lengths.reduce((sum, length) => sum + length, 0) / lengths.length / 1000;
-  const check = async (averages: SessionReader, source: CountsSource['name']): Promise<void> => {
-    for (const window of SUMMARY_WINDOWS) {
-      const wanted = mean(recount.sessionsMs(windowBounds(window, nowMs).fromS * 1000));
-      closeTo((await averages.lengths(window, source, nowMs))?.averageSeconds, wanted, 1e-9);
-    }
-  };
-  await check(new SessionReader(redis, pool, 300), 'postgres');
-  assert.is(await redis.get(SESSION_LENGTHS_KEY), null);
-  await check(new SessionReader(redis, pool, 300), 'redis');
-  const worker = new SessionLengthsWorker({
-    pool,
-    redis,
-    intervalSeconds: 300,
-    logger: pino({ level: 'silent' }),
-    now: () => nowMs,
-  });
-  worker.start();
-  await waitFor('the lengths of sessions', async () => (await redis.get(SESSION_LENGTHS_KEY)) ?? undefined);
-  await worker.stop();
-  // Without a database the numbers can only come from Redis.
-  const away = openPool({
-    databaseUrl: 'postgresql://127.0.0.1:1/none',
-    maxConnections: 1,
-    applicationName: 'test',
-    onError: () => undefined,
-  });
-  await check(new SessionReader(redis, away, 300), 'redis');
-  await away.end();
+test('sessions of the windows are what the recount gives', async () => {
+  const { pool, nowMs, recount } = bench();
+  const reader = new SessionReader(pool);
+  for (const window of SUMMARY_WINDOWS) {
+    checkSessions(await reader.lengths(window, nowMs), recount.sessionsMs(windowBounds(window, nowMs).fromS * 1000));
+  }
 });
 
 const ago = (milliseconds: number): string => new Date(Date.now() - milliseconds).toISOString();
@@ -224,8 +200,7 @@ for (const parameters of RANGES) {
     } = await new DashboardSource(pool, BUSINESS).read({ range: range.value, filters: {}, compare: false }, nowMs);
     checkWindow(counts, recount.window(fromMs, toMs));
     assert.equal(activeUsers, recount.activeUsers(toMs - 1, toMs));
-    const sessions = recount.sessionsMs(fromMs, toMs);
-    closeTo(lengths.averageSeconds, sessions.reduce((sum, length) => sum + length, 0) / sessions.length / 1000, 1e-9);
+    checkSessions(lengths, recount.sessionsMs(fromMs, toMs));
 
     const wantedTypes = recount.eventTypes(fromMs, toMs);
     const listed = wantedTypes.slice(0, 20);
@@ -339,6 +314,16 @@ function checkSizes(found: ReadonlyMap<number, number>, wanted: readonly number[
     else
       assert.ok(Math.abs(counted - exact) <= exact * MAX_RELATIVE_ERROR + 0.5, `${counted} is not close to ${exact}`);
   }
+}
+
+/** Number and average are exact; percentiles lie within the promised bound. */
+function checkSessions(found: SessionLengths | null, lengthsMs: number[]): void {
+  const sorted = lengthsMs.sort((a, b) => a - b);
+  const total = sorted.reduce((sum, length) => sum + length, 0);
+  assert.is(found?.sessions, sorted.length);
+  closeTo(found?.averageSeconds, sorted.length === 0 ? null : total / sorted.length / 1000, 1e-12);
+  closeTo(found?.p50Seconds, exactPercentileMs(sorted, 50), MAX_RELATIVE_ERROR);
+  closeTo(found?.p95Seconds, exactPercentileMs(sorted, 95), MAX_RELATIVE_ERROR);
 }
 
 function closeTo(found: number | null | undefined, wanted: number | null, relativeError: number): void {
