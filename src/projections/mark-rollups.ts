@@ -31,6 +31,7 @@ export async function markRollups(
     `insert into rollup_marks (seconds, starts_at, sequence)
      select seconds, to_timestamp(starts_at_s), $3
      from unnest($1::integer[], $2::bigint[]) as touched (seconds, starts_at_s)
+     order by 1, 2
      on conflict (seconds, starts_at) do update set sequence = excluded.sequence, marked_at = now()`,
     [marks.map(({ seconds }) => seconds), marks.map(({ startsAtS }) => startsAtS), sequence],
   );

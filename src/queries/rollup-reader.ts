@@ -51,7 +51,8 @@ export class RollupReader {
   ): Promise<R[]> {
     const parameters = new Parameters();
     const columns = `starts_at, service_name, method, route, ${REQUEST_COLUMNS}`;
-    const rolledUp = this.#rolledUp('request_rollups', columns, this.#levelConditions(level, parameters), parameters);
+    const conditions = (): string[] => this.#levelConditions(level, parameters);
+    const rolledUp = this.#rolledUp('request_rollups', columns, conditions, parameters);
     const raw = this.#counted((stretches) => {
       const where = requestConditions(this.filters, parameters);
       const seconds = this.intervalSeconds;
@@ -66,11 +67,14 @@ export class RollupReader {
     statement: (parameters: Parameters) => string,
   ): Promise<R[]> {
     const parameters = new Parameters();
-    const where = [...equals('event_type', this.filters.eventType, parameters), ...conditions(parameters)];
+    const where = (): string[] => [
+      ...equals('event_type', this.filters.eventType, parameters),
+      ...conditions(parameters),
+    ];
     const columns = 'starts_at, event_type, feature, events, users';
     const rolledUp = this.#rolledUp('user_rollups', columns, where, parameters);
     const raw = this.#counted((stretches) =>
-      userSlicesSql({ stretches, seconds: this.intervalSeconds, ...whereAll(where) }, parameters),
+      userSlicesSql({ stretches, seconds: this.intervalSeconds, ...whereAll(where()) }, parameters),
     );
     return await this.#run([...rolledUp, ...raw], statement, parameters);
   }
@@ -81,14 +85,14 @@ export class RollupReader {
     statement: (parameters: Parameters) => string,
   ): Promise<R[]> {
     const parameters = new Parameters();
-    const where = [
+    const where = (): string[] => [
       ...(metrics === 'all' ? [] : [`metric_name = any (${parameters.add(metrics)})`]),
       ...equals('service_name', this.filters.service, parameters),
     ];
     const columns = 'starts_at, service_name, metric_name, measurements, total, last_at';
     const rolledUp = this.#rolledUp('measurement_rollups', columns, where, parameters);
     const raw = this.#counted((stretches) =>
-      measurementSlicesSql({ stretches, seconds: this.intervalSeconds, ...whereAll(where) }, parameters),
+      measurementSlicesSql({ stretches, seconds: this.intervalSeconds, ...whereAll(where()) }, parameters),
     );
     return await this.#run([...rolledUp, ...raw], statement, parameters);
   }
@@ -105,7 +109,7 @@ export class RollupReader {
     return rows;
   }
 
-  #rolledUp(table: string, columns: string, conditions: readonly string[], parameters: Parameters): string[] {
+  #rolledUp(table: string, columns: string, conditions: () => readonly string[], parameters: Parameters): string[] {
     const parts = [
       { seconds: HOUR_S, starts: this.cover.hours },
       { seconds: MINUTE_S, starts: this.cover.minutes },
@@ -114,7 +118,7 @@ export class RollupReader {
       .filter(({ starts }) => starts.length > 0)
       .map(({ seconds, starts }) => {
         const times = parameters.add(starts.map((startMs) => new Date(startMs)));
-        const where = [`seconds = ${seconds}`, `starts_at = any (${times}::timestamptz[])`, ...conditions];
+        const where = [`seconds = ${seconds}`, `starts_at = any (${times}::timestamptz[])`, ...conditions()];
         return `select ${columns} from ${table} where ${where.join(' and ')}`;
       });
   }
