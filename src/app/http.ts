@@ -1,5 +1,5 @@
 import { type DynamicModule, type FactoryProvider, Module } from '@nestjs/common';
-import { CqrsModule } from '@nestjs/cqrs';
+import { CqrsModule, QueryBus } from '@nestjs/cqrs';
 import { AppendBatchHandler } from '../commands/append-batch.js';
 import { AppendEventHandler } from '../commands/append-event.js';
 import type { Config } from '../config.js';
@@ -11,13 +11,15 @@ import { HttpContext } from '../http/http-context.js';
 import { MetricsController } from '../http/metrics-controller.js';
 import { PageController } from '../http/page-controller.js';
 import { PrometheusController } from '../http/prometheus-controller.js';
+import { StreamController } from '../http/stream/stream-controller.js';
+import { SummaryStreams } from '../http/stream/summary-streams.js';
 import { CountsReader } from '../queries/counts-reader.js';
 import { DashboardSource } from '../queries/dashboard-source.js';
 import { GetDashboardHandler } from '../queries/get-dashboard.js';
 import { GetPrometheusHandler } from '../queries/get-prometheus.js';
 import { GetServicesHealthHandler } from '../queries/get-services-health.js';
 import { GetStatusHandler, type ProjectionName, type ReportedState } from '../queries/get-status.js';
-import { GetSummaryHandler } from '../queries/get-summary.js';
+import { GetSummary, GetSummaryHandler } from '../queries/get-summary.js';
 import { PostgresSource } from '../queries/postgres-source.js';
 import { RedisSource } from '../queries/redis-source.js';
 import { SessionReader } from '../queries/session-reader.js';
@@ -55,10 +57,11 @@ export function composeModule(config: Config, parts: HttpParts): DynamicModule {
     controllers: [
       HealthController,
       PrometheusController,
-      ...(isApi ? [EventsController, MetricsController, DocsController, PageController] : []),
+      ...(isApi ? [EventsController, MetricsController, StreamController, DocsController, PageController] : []),
     ],
     providers: [
       { provide: HttpContext, useValue: context },
+      provideStreams(parts.logger),
       ...[...commandHandlers(parts), ...queryHandlers(config, parts)].map(provideInstance),
     ],
   };
@@ -67,6 +70,15 @@ export function composeModule(config: Config, parts: HttpParts): DynamicModule {
 /** Nest takes a handler that exists already from a factory only. */
 function provideInstance(handler: object): FactoryProvider {
   return { provide: handler.constructor, useFactory: () => handler, inject: [] };
+}
+
+function provideStreams(logger: Logger): FactoryProvider {
+  return {
+    provide: SummaryStreams,
+    useFactory: (queryBus: QueryBus) =>
+      new SummaryStreams((window) => queryBus.execute(new GetSummary(window)), logger),
+    inject: [QueryBus],
+  };
 }
 
 function commandHandlers({ appender }: HttpParts): object[] {

@@ -9,10 +9,14 @@ export interface Tagged {
   readonly cacheControl: string;
 }
 
-/** Answers with JSON, or with 304 where the client has that state already. */
-export function sendState(request: FastifyRequest, reply: FastifyReply, answer: object): void {
+/**
+ * Answers with JSON, or with 304 where the client has that state already.
+ *
+ * @param telling what of the answer makes its state, where that is not all of it
+ */
+export function sendState(request: FastifyRequest, reply: FastifyReply, answer: object, telling = answer): void {
   const body = JSON.stringify(answer);
-  const tag = weakTag(stateOf(body));
+  const tag = weakTag(stateOf(telling === answer ? body : JSON.stringify(telling)));
   sendTagged(request, reply, {
     body,
     contentType: 'application/json; charset=utf-8',

@@ -1,6 +1,7 @@
 import { Controller, Get, Query, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Dashboard } from '../queries/dashboard.js';
 import { DASHBOARD_PARAMETERS, parseDashboardQuestion } from '../queries/dashboard-question.js';
 import { GetDashboard } from '../queries/get-dashboard.js';
 import { GetServicesHealth } from '../queries/get-services-health.js';
@@ -50,6 +51,13 @@ export class MetricsController {
     const given = readParameters(parameters, DASHBOARD_PARAMETERS);
     const question = parseDashboardQuestion(given, this.context.now(), this.context.retentionDays);
     if (!question.ok) throw invalid(question.problems);
-    sendState(request, reply, await this.queryBus.execute(new GetDashboard(question.value)));
+    const dashboard = await this.queryBus.execute(new GetDashboard(question.value));
+    sendState(request, reply, dashboard, withoutClock(dashboard));
   }
+}
+
+/** Without what changes with each millisecond: the running interval's rate, and how much of the period before is compared. */
+function withoutClock({ series, comparison, ...rest }: Dashboard): object {
+  const { request_rate: _rate, ...countedSeries } = series;
+  return { ...rest, series: countedSeries, comparison: comparison === null ? null : comparison.numbers };
 }

@@ -22,6 +22,7 @@ const PROBLEMS = {
   internal_error: { status: 500, title: 'Something went wrong in the service' },
   log_unavailable: { status: 503, title: 'The event could not be stored now' },
   data_unavailable: { status: 503, title: 'The numbers cannot be read now' },
+  too_many_streams: { status: 503, title: 'No further stream can be opened now' },
   keys_unavailable: { status: 503, title: 'Tokens cannot be verified now' },
   stopping: { status: 503, title: 'The service is stopping' },
 } as const satisfies Record<string, { status: number; title: string }>;

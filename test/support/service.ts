@@ -51,7 +51,7 @@ export interface Answer {
 export class TestClient {
   constructor(
     readonly url: string,
-    private readonly token: string,
+    readonly token: string,
   ) {}
 
   static async of(port: number, request: Partial<TokenRequest> = {}): Promise<TestClient> {

@@ -2,7 +2,7 @@ import { type CanActivate, type ExecutionContext, SetMetadata } from '@nestjs/co
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../problems.js';
-import type { TokenVerifier } from './token-verifier.js';
+import type { Identity, TokenVerifier } from './token-verifier.js';
 
 export type Scope = 'metrics:read' | 'metrics:write';
 
@@ -14,6 +14,15 @@ const REALM = 'Bearer realm="metrics-service"';
 export const Public = (): MethodDecorator & ClassDecorator => SetMetadata(PUBLIC, true);
 /** The scope that a route asks for where JWT_ENFORCE_SCOPES is set. */
 export const RequireScope = (scope: Scope): MethodDecorator => SetMetadata(SCOPE, scope);
+
+const identities = new WeakMap<FastifyRequest, Identity>();
+
+/** Who asks, on a route that asks for a token. @throws where the guard has not let the request in */
+export function identityOf(request: FastifyRequest): Identity {
+  const identity = identities.get(request);
+  if (identity === undefined) throw new Error('The route asks for no token');
+  return identity;
+}
 
 /** The global guard: a route without @Public is answered only to the bearer of a verified token. */
 export class JwtGuard implements CanActivate {
@@ -27,7 +36,8 @@ export class JwtGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const targets = [context.getHandler(), context.getClass()];
     if (this.#reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets) === true) return true;
-    const token = bearerToken(context.switchToHttp().getRequest<FastifyRequest>());
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const token = bearerToken(request);
     if (token === undefined) throw unauthorized('No bearer token was sent', undefined);
     const verification = await this.verifier.verify(token);
     if (verification.kind === 'rejected') throw unauthorized(verification.detail, 'invalid_token');
@@ -36,6 +46,7 @@ export class JwtGuard implements CanActivate {
     }
     const scope = this.#reflector.getAllAndOverride<Scope | undefined>(SCOPE, targets);
     if (this.enforceScopes && scope !== undefined && !verification.identity.scopes.has(scope)) throw forbidden(scope);
+    identities.set(request, verification.identity);
     return true;
   }
 }

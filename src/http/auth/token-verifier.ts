@@ -14,6 +14,8 @@ import type { JwtKeySource } from '../../config.js';
 export interface Identity {
   readonly subject: string;
   readonly scopes: ReadonlySet<string>;
+  /** Milliseconds since 1970; what goes on for longer has to end then. */
+  readonly expiresAtMs: number;
 }
 
 export type Verification =
@@ -87,7 +89,7 @@ export class TokenVerifier {
       });
       const identity = toIdentity(payload);
       if (identity === undefined) return { kind: 'rejected', detail: 'The claim "sub" must be a string' };
-      this.#remember(token, { identity, untilMs: Math.min((payload.exp ?? 0) * 1000, nowMs + CACHE_MAX_AGE_MS) });
+      this.#remember(token, { identity, untilMs: Math.min(identity.expiresAtMs, nowMs + CACHE_MAX_AGE_MS) });
       return { kind: 'verified', identity };
     } catch (error) {
       return classify(error);
@@ -147,9 +149,10 @@ async function isKeySet(response: Response): Promise<boolean> {
   }
 }
 
-function toIdentity({ sub, scope }: JWTPayload): Identity | undefined {
+function toIdentity({ sub, scope, exp = 0 }: JWTPayload): Identity | undefined {
   if (typeof sub !== 'string' || sub === '') return undefined;
-  return { subject: sub, scopes: new Set(typeof scope === 'string' ? scope.split(' ') : []) };
+  const scopes = new Set(typeof scope === 'string' ? scope.split(' ') : []);
+  return { subject: sub, scopes, expiresAtMs: exp * 1000 };
 }
 
 /** Details that help a well-meaning client and tell an attacker nothing new. */

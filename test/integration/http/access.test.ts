@@ -19,6 +19,7 @@ const PRIVATE: [method: string, path: string][] = [
   ['GET', '/metrics/summary'],
   ['GET', '/metrics/services/health'],
   ['GET', '/metrics/dashboard'],
+  ['GET', '/metrics/stream'],
 ];
 
 for (const [method, path] of PRIVATE) {

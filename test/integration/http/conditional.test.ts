@@ -16,7 +16,11 @@ test.after(async () => {
 
 const ask = (path: string, tag: string) => service.client.send('GET', path, undefined, { 'if-none-match': tag });
 
-const STATES = ['/metrics/summary?window=1h', '/metrics/services/health', '/metrics/dashboard?from=-1h'];
+const STATES = [
+  '/metrics/summary?window=1h',
+  '/metrics/services/health',
+  '/metrics/dashboard?from=-1h&compare=previous',
+];
 
 for (const path of STATES) {
   test(`${path} is answered with 304 until what it says changes`, async () => {
