@@ -11,6 +11,11 @@ let service: TestService;
 
 test.before(async () => {
   service = await startTestService({ JWT_ENFORCE_SCOPES: 'true' });
+  // At first Postgres answers, until the summaries have been made.
+  await waitFor('answers from Redis', async () => {
+    const { source } = (await service.client.get('/metrics/summary?window=1h')).json() as { source: string };
+    return source === 'redis' ? true : undefined;
+  });
 });
 
 test.after(async () => {
@@ -54,7 +59,9 @@ test('sends the summary at once, and again when it has changed', async () => {
     reader.events.find(({ data }) => requestsIn(data) === requestsIn(first.data) + 1),
   );
   assert.is.not(changed.id, first.id);
-  assert.is(changed.id, await settledState(), 'the id is the state that the tag names');
+  await waitFor('the id to be the state that the tag names', async () =>
+    reader.events.at(-1)?.id === (await settledState()) ? true : undefined,
+  );
   reader.close();
 });
 
