@@ -160,7 +160,13 @@ async function readSessions(client: PoolClient, events: readonly Session[]): Pro
     `select session_key, (extract(epoch from first_at) * 1000)::bigint as first_ms,
             (extract(epoch from last_at) * 1000)::bigint as last_ms
      from unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) as touched (key, from_at, to_at)
-     join sessions on session_key = key and first_at <= to_at and last_at >= from_at`,
+     cross join lateral (
+       select session_key, first_at, last_at
+       from sessions
+       where session_key = key and first_at <= to_at and last_at >= from_at
+       -- Keeps the planner from reading all sessions once rather than a few by the index.
+       offset 0
+     ) as near`,
     [
       touched.map(([key]) => key),
       touched.map(([key, { fromMs }]) => instant(fromMs - gapMsOf(key))),
