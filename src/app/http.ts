@@ -4,7 +4,7 @@ import { AppendBatchHandler } from '../commands/append-batch.js';
 import { AppendEventHandler } from '../commands/append-event.js';
 import type { Config } from '../config.js';
 import type { BusinessMapping } from '../config-files.js';
-import { DocsController } from '../http/docs-controller.js';
+import { DocsController } from '../http/docs/docs-controller.js';
 import { EventsController } from '../http/events-controller.js';
 import { HealthController } from '../http/health-controller.js';
 import { HttpContext } from '../http/http-context.js';
