@@ -1,5 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { namesTag, stateOf, weakTag } from './entity-tag.js';
+import { namesTag, stateOf, strongTag, weakTag } from './entity-tag.js';
+
+/** For what is one client's own: it may keep it, and asks each time whether it still holds. */
+const PRIVATE = 'private, no-cache';
 
 /** Bytes or text with their type and tag. */
 export interface Tagged {
@@ -17,12 +20,13 @@ export interface Tagged {
 export function sendState(request: FastifyRequest, reply: FastifyReply, answer: object, telling = answer): void {
   const body = JSON.stringify(answer);
   const tag = weakTag(stateOf(telling === answer ? body : JSON.stringify(telling)));
-  sendTagged(request, reply, {
-    body,
-    contentType: 'application/json; charset=utf-8',
-    tag,
-    cacheControl: 'private, no-cache',
-  });
+  sendTagged(request, reply, { body, contentType: 'application/json; charset=utf-8', tag, cacheControl: PRIVATE });
+}
+
+/** Answers with CSV that has a header, or with 304 where the client has these very bytes already. */
+export function sendCsv(request: FastifyRequest, reply: FastifyReply, csv: string): void {
+  const contentType = 'text/csv; charset=utf-8; header=present';
+  sendTagged(request, reply, { body: csv, contentType, tag: strongTag(csv), cacheControl: PRIVATE });
 }
 
 /** Answers with the body, or with 304 and no body where `If-None-Match` names its tag. */

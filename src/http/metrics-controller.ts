@@ -1,15 +1,17 @@
 import { Controller, Get, Query, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Dashboard } from '../queries/dashboard.js';
+import type { Dashboard, DashboardSeries } from '../queries/dashboard.js';
 import { DASHBOARD_PARAMETERS, parseDashboardQuestion } from '../queries/dashboard-question.js';
 import { GetDashboard } from '../queries/get-dashboard.js';
 import { GetServicesHealth } from '../queries/get-services-health.js';
 import { GetSummary } from '../queries/get-summary.js';
 import { RequireScope } from './auth/jwt-guard.js';
-import { sendState } from './conditional-answer.js';
+import { sendCsv, sendState } from './conditional-answer.js';
+import { seriesToCsv } from './csv.js';
 import { HttpContext } from './http-context.js';
 import { invalid, type Parameters, readParameters, readWindow } from './parameters.js';
+import { SERIES_NAMES } from './schemas/dashboard.js';
 
 /** Answers questions about the platform; a client that has the present state already gets 304. */
 @Controller('metrics')
@@ -48,11 +50,17 @@ export class MetricsController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const given = readParameters(parameters, DASHBOARD_PARAMETERS);
+    const {
+      format = 'json',
+      series,
+      ...given
+    } = readParameters(parameters, [...DASHBOARD_PARAMETERS, 'format', 'series']);
+    const csvSeries = readFormat(format, series);
     const question = parseDashboardQuestion(given, this.context.now(), this.context.retentionDays);
     if (!question.ok) throw invalid(question.problems);
     const dashboard = await this.queryBus.execute(new GetDashboard(question.value));
-    sendState(request, reply, dashboard, withoutClock(dashboard));
+    if (csvSeries === undefined) sendState(request, reply, dashboard, withoutClock(dashboard));
+    else sendCsv(request, reply, seriesToCsv(dashboard.series[csvSeries]));
   }
 }
 
@@ -60,4 +68,16 @@ export class MetricsController {
 function withoutClock({ series, comparison, ...rest }: Dashboard): object {
   const { request_rate: _rate, ...countedSeries } = series;
   return { ...rest, series: countedSeries, comparison: comparison === null ? null : comparison.numbers };
+}
+
+/** @returns the series that is asked for as CSV; undefined for JSON. @throws Problem invalid_parameter */
+function readFormat(format: string, series: string | undefined): keyof DashboardSeries | undefined {
+  if (format !== 'json' && format !== 'csv') throw invalid([{ pointer: 'format', detail: 'must be json or csv' }]);
+  if (format === 'json') {
+    if (series === undefined) return undefined;
+    throw invalid([{ pointer: 'series', detail: 'is asked for with format=csv' }]);
+  }
+  const name = SERIES_NAMES.find((each) => each === series);
+  if (name !== undefined) return name;
+  throw invalid([{ pointer: 'series', detail: `must be one of ${SERIES_NAMES.join(', ')}` }]);
 }
