@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * What the tables say about whole minutes and hours, counted once (src/store/rollups.ts), so that a dashboard over weeks
+ * What the tables say about whole minutes, hours and days, counted once (src/store/rollups.ts), so that a dashboard over weeks
  * reads thousands of rows and not millions. `rollup_marks` tells the log position that last touched a stretch of time; a
  * rollup of an earlier position is not used. The rows that are there already are marked, so that they are rolled up.
  */
@@ -75,6 +75,21 @@ export class Migration20261125000000_rollups extends Migration {
       )`);
     this.addSql('create index on measurement_rollups (seconds, starts_at)');
     this.addSql('create index on measurement_rollups (seconds, metric_name, starts_at)');
+    // A rollup of a day is made of those of its hours: distributions and sets that were written one behind the other.
+    this.addSql(`
+      create function merge_distributions(joined text) returns text language sql immutable parallel safe as $$
+        select coalesce(string_agg(bucket || ':' || n, ','), '')
+        from (
+          select split_part(part, ':', 1) as bucket, sum(split_part(part, ':', 2)::bigint) as n
+          from unnest(string_to_array(joined, ',')) as part
+          group by 1
+        ) as merged
+      $$`);
+    this.addSql(`
+      create function merge_users(joined bytea) returns bytea language sql immutable parallel safe as $$
+        select coalesce(string_agg(distinct substr(joined, starts, 4), ''::bytea), '')
+        from generate_series(1, length(joined), 4) as starts
+      $$`);
     for (const [seconds, since] of [
       [3_600, `'-infinity'`],
       [60, `now() - interval '50 hours'`],
@@ -99,5 +114,7 @@ export class Migration20261125000000_rollups extends Migration {
     for (const table of ['rollup_marks', 'rollups', 'request_rollups', 'user_rollups', 'measurement_rollups']) {
       this.addSql(`drop table ${table}`);
     }
+    this.addSql('drop function merge_distributions(text)');
+    this.addSql('drop function merge_users(bytea)');
   }
 }

@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg';
-import { MINUTES_MARKED_MS, ROLLUP_SECONDS } from '../store/rollups.js';
+import { MARKED_SECONDS, MINUTES_MARKED_MS } from '../store/rollups.js';
 import { MINUTE_S } from '../store/summary-schema.js';
 
 /**
@@ -16,14 +16,14 @@ export async function markRollups(
   sequence: number,
   storedAtMs: number,
 ): Promise<void> {
-  const touched = ROLLUP_SECONDS.map(() => new Set<number>());
+  const touched = MARKED_SECONDS.map(() => new Set<number>());
   for (const timeMs of times) {
-    for (const [index, seconds] of ROLLUP_SECONDS.entries()) {
+    for (const [index, seconds] of MARKED_SECONDS.entries()) {
       if (seconds === MINUTE_S && timeMs < storedAtMs - MINUTES_MARKED_MS) continue;
       touched[index]?.add(Math.floor(timeMs / (seconds * 1000)) * seconds);
     }
   }
-  const marks = ROLLUP_SECONDS.flatMap((seconds, index) =>
+  const marks = MARKED_SECONDS.flatMap((seconds, index) =>
     [...(touched[index] ?? [])].map((startsAtS) => ({ seconds, startsAtS })),
   );
   if (marks.length === 0) return;

@@ -1,19 +1,20 @@
 import type { Pool, PoolClient } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
-import { cancelWhenAborted, inTransaction } from '../store/postgres.js';
+import { inTransaction } from '../store/postgres.js';
 import {
+  type MarkedSeconds,
   MINUTES_MARKED_MS,
   MINUTES_ROLLED_UP_MS,
   measurementSlicesSql,
   Parameters,
   REQUEST_COLUMNS,
   ROLLUP_TABLES,
-  type RollupSeconds,
   requestSlicesSql,
   type Stretch,
   userSlicesSql,
 } from '../store/rollups.js';
-import { HOUR_S, MINUTE_S } from '../store/summary-schema.js';
+import { DAY_S, HOUR_S, MINUTE_S } from '../store/summary-schema.js';
+import { replaceRollups } from './replace-rollups.js';
 
 /** An event is a moment late as a rule; a minute is rolled up when it has been over for so long. */
 const GRACE_SECONDS = 5;
@@ -26,7 +27,7 @@ const MAX_MINUTES = 60;
 
 /** Minutes or hours that are to be rolled up together. */
 export interface DueRollups {
-  readonly seconds: RollupSeconds;
+  readonly seconds: MarkedSeconds;
   /** ms since 1970, the latest first. */
   readonly starts: readonly number[];
 }
@@ -66,7 +67,8 @@ export async function findDueRollups(pool: Pool): Promise<DueRollups | undefined
  * Counts these stretches of time in the tables and keeps the result, as of the log position of one snapshot. Rows that
  * come while it counts have a mark of a later position, so that the rollup is seen to be older.
  *
- * @throws what Postgres says; a second roll-up of the same at the same time fails with 40001 and leaves no trace
+ * @param signal cancels it
+ * @throws what Postgres says; a second roll-up of the same at the same time fails with 40001
  */
 export async function rollUp(pool: Pool, { seconds, starts }: DueRollups, signal: AbortSignal): Promise<void> {
   await inTransaction(
@@ -74,39 +76,16 @@ export async function rollUp(pool: Pool, { seconds, starts }: DueRollups, signal
     async (client) => {
       // The first statement, which takes the snapshot.
       const checkpoint = await readCheckpoint(client, TABLES_PROJECTION);
-      const stopWatching = await cancelWhenAborted(pool, client, signal);
-      try {
-        await replaceSlices(client, seconds, starts, checkpoint?.sequence ?? 0);
-      } finally {
-        stopWatching();
-      }
+      const times = starts.map((startMs) => new Date(startMs));
+      await replaceRollups(client, pool, signal, seconds, times, checkpoint?.sequence ?? 0, () =>
+        insertSlices(client, seconds, joinStretches(starts, seconds)),
+      );
     },
     'begin isolation level repeatable read',
   );
 }
 
-async function replaceSlices(
-  client: PoolClient,
-  seconds: RollupSeconds,
-  starts: readonly number[],
-  sequence: number,
-): Promise<void> {
-  const times = starts.map((startMs) => new Date(startMs));
-  // First, so that of two who roll up the same one fails before both have written rows.
-  await client.query(
-    `insert into rollups (seconds, starts_at, sequence)
-     select $1, starts_at, $3 from unnest($2::timestamptz[]) as due (starts_at)
-     on conflict (seconds, starts_at)
-       do update set sequence = excluded.sequence, rolled_up_at = excluded.rolled_up_at`,
-    [seconds, times, sequence],
-  );
-  for (const table of ROLLUP_TABLES) {
-    await client.query(`delete from ${table} where seconds = $1 and starts_at = any($2)`, [seconds, times]);
-  }
-  await insertSlices(client, seconds, joinStretches(starts, seconds));
-}
-
-async function insertSlices(client: PoolClient, seconds: RollupSeconds, stretches: readonly Stretch[]): Promise<void> {
+async function insertSlices(client: PoolClient, seconds: MarkedSeconds, stretches: readonly Stretch[]): Promise<void> {
   const levels = 'grouping sets ((), (service_name), (service_name, method, route))';
   const requests = new Parameters();
   await client.query(
@@ -140,12 +119,13 @@ function joinStretches(starts: readonly number[], seconds: number): Stretch[] {
   return stretches;
 }
 
-/** Deletes rollups and marks that nobody reads any more: of old minutes, and of hours past the retention. */
+/** Deletes rollups and marks that nobody reads any more: of old minutes, and of hours and days past the retention. */
 export async function dropOldRollups(pool: Pool, retentionDays: number): Promise<void> {
   for (const [seconds, keptSeconds] of [
     [MINUTE_S, MINUTES_MARKED_MS / 1000],
     // A day more, since the days of a calendar begin before a whole number of days ago.
-    [HOUR_S, (retentionDays + 1) * 86_400],
+    [HOUR_S, (retentionDays + 1) * DAY_S],
+    [DAY_S, (retentionDays + 1) * DAY_S],
   ] as const) {
     for (const table of [...ROLLUP_TABLES, 'rollups', 'rollup_marks']) {
       await pool.query(`delete from ${table} where seconds = $1 and starts_at < now() - make_interval(secs => $2)`, [

@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { type Lease, lead } from '../store/lease.js';
 import type { Logger } from '../telemetry/logger.js';
 import { dropOldRollups, findDueRollups, rollUp } from './roll-up.js';
+import { rollUpDays } from './roll-up-days.js';
 
 export interface RollupWorkerDependencies {
   readonly pool: Pool;
@@ -54,15 +55,23 @@ export class RollupWorker {
   async #lead(lease: Lease): Promise<void> {
     const { pool, retentionDays } = this.dependencies;
     while (!this.#stopping.signal.aborted && !lease.lost) {
-      const due = await findDueRollups(pool);
-      if (due !== undefined) await rollUp(pool, due, this.#stopping.signal);
+      const didWork = await this.#rollUp();
       if (performance.now() - this.#droppedAtMs > DROP_INTERVAL_MS) {
         await dropOldRollups(pool, retentionDays);
         this.#droppedAtMs = performance.now();
       }
       this.#failing = false;
-      if (due === undefined) await this.#pause(LOOK_MS);
+      if (!didWork) await this.#pause(LOOK_MS);
     }
+  }
+
+  async #rollUp(): Promise<boolean> {
+    const { pool } = this.dependencies;
+    const { signal } = this.#stopping;
+    const due = await findDueRollups(pool);
+    if (due === undefined) return await rollUpDays(pool, signal);
+    await rollUp(pool, due, signal);
+    return true;
   }
 
   async #pause(milliseconds: number): Promise<void> {

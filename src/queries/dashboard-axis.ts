@@ -31,22 +31,22 @@ export class DashboardAxis {
     this.starts = starts;
   }
 
-  /** Which interval a time of the range lies in, from 0. */
-  intervalOf(time: Date): number {
-    return Math.floor(time.getTime() / this.#intervalMs) - this.#first;
+  /** The place in the range, from 0, of an interval that is counted from 1970. */
+  placeOf(interval: number): number {
+    return interval - this.#first;
   }
 
   /** How much of an interval has passed, in seconds; at least one. */
-  passedSeconds(interval: number, nowMs: number): number {
+  passedSeconds(place: number, nowMs: number): number {
     const { fromMs, toMs } = this.range;
-    const startMs = Math.max(fromMs, (this.#first + interval) * this.#intervalMs);
-    const endMs = Math.min(toMs, (this.#first + interval + 1) * this.#intervalMs, nowMs);
+    const startMs = Math.max(fromMs, (this.#first + place) * this.#intervalMs);
+    const endMs = Math.min(toMs, (this.#first + place + 1) * this.#intervalMs, nowMs);
     return Math.max(1, (endMs - startMs) / 1000);
   }
 
   /** A point for every interval; where nothing was counted, `empty`. */
   series(values: ReadonlyMap<number, number | null>, empty: 0 | null): Series {
-    return this.starts.map((t, interval) => ({ t, value: values.get(interval) ?? empty }));
+    return this.starts.map((t, place) => ({ t, value: values.get(place) ?? empty }));
   }
 
   /** A series for each key, in the order of the keys' names. */

@@ -1,41 +1,33 @@
-import { startsAtSql } from '../store/rollups.js';
+import { intervalSql } from '../store/rollups.js';
 import type { DashboardSeries } from './dashboard.js';
 import type { DashboardAxis, SplitSeries } from './dashboard-axis.js';
 import type { RollupReader } from './rollup-reader.js';
 
-/** Metrics that have a series for each service. */
-export const MEASUREMENT_SERIES = [
-  'cpu_usage',
-  'memory_usage',
-  'db_pool_active',
-  'db_pool_idle',
-  'db_pool_max',
-] as const;
-type Metric = (typeof MEASUREMENT_SERIES)[number];
+const METRICS = ['cpu_usage', 'memory_usage', 'db_pool_active', 'db_pool_max'] as const;
 
 /** Services that get a series; those with the most measurements. */
 const MAX_SERVICES = 20;
 
-interface MeasurementRow {
-  readonly metric_name: string;
+type MeasurementRow = Readonly<Record<(typeof METRICS)[number], number | null>> & {
   readonly service_name: string;
-  readonly starts_at: Date;
-  readonly mean: string;
-}
+  readonly interval: number;
+};
 
 /** Mean of what each service measured of itself in each interval. */
 export async function readMeasurementSeries(
   reader: RollupReader,
   axis: DashboardAxis,
-  intervalSeconds: number,
-): Promise<Pick<DashboardSeries, Metric>> {
+): Promise<Pick<DashboardSeries, 'cpu_usage' | 'memory_usage' | 'db_pool_usage'>> {
+  const mean = (metric: string): string =>
+    `sum(total) filter (where metric_name = '${metric}')::float8
+          / sum(measurements) filter (where metric_name = '${metric}')::float8 as ${metric}`;
   const rows = await reader.measurements<MeasurementRow>(
-    MEASUREMENT_SERIES,
+    METRICS,
     (parameters) => `, measured as (
-        select metric_name, service_name, ${startsAtSql('starts_at', parameters.add(intervalSeconds))} as starts_at,
-          sum(total) / sum(measurements) as mean, sum(measurements) as measurements
+        select service_name, ${intervalSql(parameters.add(reader.intervalSeconds))} as interval,
+          ${METRICS.map(mean).join(', ')}, sum(measurements) as measurements
         from slice
-        group by 1, 2, 3
+        group by 1, 2
       ),
       top as (
         select service_name
@@ -44,24 +36,25 @@ export async function readMeasurementSeries(
         order by sum(measurements) desc, service_name collate "C"
         limit ${parameters.add(MAX_SERVICES)}
       )
-      select metric_name, service_name, starts_at, mean
+      select service_name, interval, ${METRICS.join(', ')}
       from measured
       join top using (service_name)`,
   );
-  const of = (metric: Metric): SplitSeries => {
+  const split = (value: (row: MeasurementRow) => number | null): SplitSeries => {
     const byService = new Map<string, Map<number, number>>();
-    for (const { metric_name: name, service_name: service, starts_at: startsAt, mean } of rows) {
-      if (name !== metric) continue;
-      const values = byService.get(service) ?? new Map<number, number>();
-      byService.set(service, values.set(axis.intervalOf(startsAt), Number(mean)));
+    for (const row of rows) {
+      const measured = value(row);
+      if (measured === null) continue;
+      const values = byService.get(row.service_name) ?? new Map<number, number>();
+      byService.set(row.service_name, values.set(axis.placeOf(row.interval), measured));
     }
     return axis.split(byService, null);
   };
   return {
-    cpu_usage: of('cpu_usage'),
-    memory_usage: of('memory_usage'),
-    db_pool_active: of('db_pool_active'),
-    db_pool_idle: of('db_pool_idle'),
-    db_pool_max: of('db_pool_max'),
+    cpu_usage: split((row) => row.cpu_usage),
+    memory_usage: split((row) => row.memory_usage),
+    db_pool_usage: split(({ db_pool_active: active, db_pool_max: max }) =>
+      active === null || max === null || max === 0 ? null : active / max,
+    ),
   };
 }

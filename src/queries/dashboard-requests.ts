@@ -1,5 +1,5 @@
 import { percentileMs } from '../store/log-buckets.js';
-import type { Parameters } from '../store/rollups.js';
+import { intervalSql, type Parameters, REQUEST_COLUMNS, REQUEST_TOTALS } from '../store/rollups.js';
 import type { RequestCounts } from './aggregates.js';
 import type { DashboardSeries, TopEndpoint, TopService } from './dashboard.js';
 import type { DashboardAxis, Series } from './dashboard-axis.js';
@@ -27,7 +27,7 @@ type RequestSeries = Pick<
 
 /** All requests of the range. */
 export async function readRequestCounts(reader: RollupReader): Promise<RequestCounts> {
-  return RequestSums.of(await reader.requests<RequestSlice>('platform', () => 'select * from slice'));
+  return RequestSums.of(await reader.requests<RequestSlice>('platform', () => `select ${REQUEST_TOTALS} from slice`));
 }
 
 /** Requests of each interval, and of all of them. */
@@ -36,27 +36,28 @@ export async function readRequestSeries(
   axis: DashboardAxis,
   nowMs: number,
 ): Promise<{ readonly counts: RequestCounts; readonly series: RequestSeries }> {
-  const slices = await reader.requests<RequestSlice & { readonly starts_at: Date }>(
+  const slices = await reader.requests<RequestSlice & { readonly interval: number }>(
     'platform',
-    () => 'select * from slice',
+    (parameters) =>
+      `select ${intervalSql(parameters.add(reader.intervalSeconds))} as interval, ${REQUEST_COLUMNS} from slice`,
   );
-  const byInterval = new Map<number, RequestSums>();
+  const byPlace = new Map<number, RequestSums>();
   for (const slice of slices) {
-    const interval = axis.intervalOf(slice.starts_at);
-    const sums = byInterval.get(interval) ?? new RequestSums();
+    const place = axis.placeOf(slice.interval);
+    const sums = byPlace.get(place) ?? new RequestSums();
     sums.add(slice);
-    byInterval.set(interval, sums);
+    byPlace.set(place, sums);
   }
-  const series = (value: (sums: RequestSums, interval: number) => number | null, empty: 0 | null): Series =>
-    axis.series(new Map([...byInterval].map(([interval, sums]) => [interval, value(sums, interval)])), empty);
+  const series = (value: (sums: RequestSums, place: number) => number | null, empty: 0 | null): Series =>
+    axis.series(new Map([...byPlace].map(([place, sums]) => [place, value(sums, place)])), empty);
   const counts = new RequestSums();
-  for (const sums of byInterval.values()) counts.merge(sums);
+  for (const sums of byPlace.values()) counts.merge(sums);
   return {
     counts,
     series: {
       requests: series(({ requests }) => requests, 0),
       errors: series(({ errors }) => errors, 0),
-      request_rate: series(({ requests }, interval) => requests / axis.passedSeconds(interval, nowMs), 0),
+      request_rate: series(({ requests }, place) => requests / axis.passedSeconds(place, nowMs), 0),
       error_rate: series(({ errors, requests }) => ratio(errors, requests), null),
       avg_response_time: series(averageMs, null),
       p50: series(({ latency }) => percentileMs(latency, 0.5), null),
@@ -110,12 +111,17 @@ async function readTop(
   );
   const slices = await reader.requests<RequestSlice & Keys>(
     level,
-    (parameters) => `select slice.* from slice join ${listedSql(keys, top, parameters)} using (${names})`,
+    (parameters) => `select ${names}, ${REQUEST_TOTALS}
+      from slice
+      join ${listedSql(keys, top, parameters)} using (${names})
+      group by ${names}`,
   );
   const nameOf = (row: Keys): string => keys.map((key) => row[key]).join('\t');
-  const sums = new Map(top.map((row) => [nameOf(row), new RequestSums()]));
-  for (const slice of slices) sums.get(nameOf(slice))?.add(slice);
-  return top.map((row) => [keys.map((key) => row[key]), sums.get(nameOf(row)) ?? new RequestSums()]);
+  const byName = new Map(slices.map((slice) => [nameOf(slice), slice]));
+  return top.flatMap((row) => {
+    const slice = byName.get(nameOf(row));
+    return slice === undefined ? [] : [[keys.map((key) => row[key]), RequestSums.of([slice])] as const];
+  });
 }
 
 function listedSql(keys: readonly Key[], rows: readonly Keys[], parameters: Parameters): string {

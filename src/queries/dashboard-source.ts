@@ -12,11 +12,10 @@ import type { DashboardFilters } from './dashboard-filters.js';
 import { readMeasurementSeries } from './dashboard-measurements.js';
 import type { DashboardRange } from './dashboard-range.js';
 import { readRequestCounts, readRequestSeries, readTopEndpoints, readTopServices } from './dashboard-requests.js';
-import { readEventTypes, readUserCounts, readUserSeries } from './dashboard-users.js';
-import { readActiveUsers } from './postgres-windows.js';
+import { readEventTypes, readFeatures, readUserCounts, readUserSeries } from './dashboard-users.js';
+import { monthStartMs, readActiveUsers } from './postgres-windows.js';
 import { REST_FACTOR, readOnly } from './read-only.js';
-import { grainOf } from './rollup-cover.js';
-import { RollupReader } from './rollup-reader.js';
+import { RollupSnapshot } from './rollup-reader.js';
 import { QueryUnavailable, unavailable, within } from './unavailable.js';
 
 const TIMEOUT_MS = 15_000;
@@ -80,42 +79,35 @@ async function readContent(
   business: BusinessTypes,
   nowMs: number,
 ): Promise<DashboardContent> {
-  const { fromMs, toMs, intervalSeconds } = range;
+  const { fromMs, toMs } = range;
   const axis = new DashboardAxis(range);
-  const reader = await RollupReader.open(client, range, filters, nowMs);
+  const previous = compare ? previousPeriod(range, nowMs) : undefined;
+  const needed = { fromMs: Math.min(previous?.fromMs ?? fromMs, fromMs, monthStartMs(toMs - 1)), toMs };
+  const snapshot = await RollupSnapshot.open(client, needed, nowMs);
+  const reader = snapshot.byIntervals(range, filters);
+  const whole = snapshot.whole(range, filters);
   const requests = await readRequestSeries(reader, axis, nowMs);
-  const users = await readUserSeries(reader, axis, intervalSeconds, business);
-  const eventTypes = await readEventTypes(reader, axis, intervalSeconds);
-  const measurements = await readMeasurementSeries(reader, axis, intervalSeconds);
-  const services = await readTopServices(reader);
-  const endpoints = await readTopEndpoints(reader);
+  const users = await readUserSeries(reader, axis, business);
+  const eventTypes = await readEventTypes(reader, axis);
+  const measurements = await readMeasurementSeries(reader, axis);
+  const services = await readTopServices(whole);
+  const endpoints = await readTopEndpoints(whole);
+  const features = await readFeatures(whole);
+  const readPeriod = async (period: Stretch): Promise<PeriodCounts> => {
+    const ofPeriod = snapshot.whole(period, filters);
+    const counts = { ...(await readRequestCounts(ofPeriod)), ...(await readUserCounts(ofPeriod, business)) };
+    return { counts, sessions: await readSessionLengths(client, period.fromMs, period.toMs) };
+  };
   const current = {
-    counts: { ...requests.counts, ...users.counts },
+    counts: { ...requests.counts, ...users.counts, features },
     sessions: await readSessionLengths(client, fromMs, toMs),
   };
   return {
     ...current,
     // The calendar days are those that end with the last moment of the range.
-    activeUsers: await readActiveUsers(client, toMs - 1, toMs, nowMs, filters),
-    comparison: compare ? await readComparison(client, current, range, filters, business, nowMs) : null,
+    activeUsers: await readActiveUsers(snapshot, toMs - 1, toMs, filters),
+    comparison: previous === undefined ? null : comparePeriods(current, await readPeriod(previous), previous),
     series: { ...requests.series, ...users.series, events_by_type: eventTypes.series, ...measurements },
-    top: { services, endpoints, features: users.counts.features.slice(0, TOP_FEATURES), event_types: eventTypes.top },
+    top: { services, endpoints, features: features.slice(0, TOP_FEATURES), event_types: eventTypes.top },
   };
-}
-
-async function readComparison(
-  client: PoolClient,
-  current: PeriodCounts,
-  range: Stretch,
-  filters: DashboardFilters,
-  business: BusinessTypes,
-  nowMs: number,
-): Promise<DashboardComparison> {
-  const period = previousPeriod(range, nowMs);
-  const intervalSeconds = grainOf(period.fromMs);
-  const reader = await RollupReader.open(client, { ...period, intervalSeconds }, filters, nowMs);
-  const requests = await readRequestCounts(reader);
-  const users = await readUserCounts(reader, business);
-  const sessions = await readSessionLengths(client, period.fromMs, period.toMs);
-  return comparePeriods(current, { counts: { ...requests, ...users }, sessions }, period);
 }

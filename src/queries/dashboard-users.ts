@@ -1,5 +1,5 @@
-import { startsAtSql } from '../store/rollups.js';
-import { type BusinessTypes, DAY_S, EVENT_TYPES, OTHER } from '../store/summary-schema.js';
+import { intervalSql } from '../store/rollups.js';
+import { type BusinessTypes, EVENT_TYPES, OTHER } from '../store/summary-schema.js';
 import type { UserCounts } from './aggregates.js';
 import type { Dashboard, DashboardSeries } from './dashboard.js';
 import type { DashboardAxis, Series, SplitSeries } from './dashboard-axis.js';
@@ -22,17 +22,13 @@ const SUMS = {
 type Sum = keyof typeof SUMS;
 
 type UserRow = Readonly<Record<Sum, string>> & {
-  readonly starts_at: Date;
+  readonly interval: number;
   readonly login_users: Buffer;
   readonly patient_users: Buffer;
 };
 
-/** Numbers of users of each interval of `intervalSeconds`; only events that count for one of them are read. */
-async function readIntervals(
-  reader: RollupReader,
-  intervalSeconds: number,
-  business: BusinessTypes,
-): Promise<readonly UserRow[]> {
+/** Numbers of users of each interval; only events that count for one of them are read. */
+async function readIntervals(reader: RollupReader, business: BusinessTypes): Promise<readonly UserRow[]> {
   const { appointmentsCreated, notificationsSent, deviceRegistrations, patientEngagementPrefixes } = business;
   const patterns = prefixPatterns(patientEngagementPrefixes);
   const types: Readonly<Record<Exclude<Sum, 'patient_events'>, readonly string[]>> = {
@@ -52,7 +48,7 @@ async function readIntervals(
       const sums = Object.entries(types).map(
         ([name, of]) => `coalesce(sum(events) filter (where event_type = any (${parameters.add(of)})), 0) as ${name}`,
       );
-      return `select ${startsAtSql('starts_at', parameters.add(intervalSeconds))} as starts_at, ${sums.join(', ')},
+      return `select ${intervalSql(parameters.add(reader.intervalSeconds))} as interval, ${sums.join(', ')},
           coalesce(sum(events) filter (where ${isPatient}), 0) as patient_events,
           coalesce(string_agg(users, '') filter (where event_type = '${EVENT_TYPES.login}'), '') as login_users,
           coalesce(string_agg(users, '') filter (where ${isPatient}), '') as patient_users
@@ -64,7 +60,7 @@ async function readIntervals(
 
 /** What user events say about the whole range. */
 export async function readUserCounts(reader: RollupReader, business: BusinessTypes): Promise<UserCounts> {
-  return { ...addUp(await readIntervals(reader, DAY_S, business)), features: topFeatures(await readFeatures(reader)) };
+  return { ...addUp(await readIntervals(reader, business)), features: await readFeatures(reader) };
 }
 
 function addUp(rows: readonly UserRow[]): Omit<UserCounts, 'features'> {
@@ -90,17 +86,16 @@ function addUp(rows: readonly UserRow[]): Omit<UserCounts, 'features'> {
 export async function readUserSeries(
   reader: RollupReader,
   axis: DashboardAxis,
-  intervalSeconds: number,
   business: BusinessTypes,
 ): Promise<{
-  readonly counts: UserCounts;
+  readonly counts: Omit<UserCounts, 'features'>;
   readonly series: Pick<DashboardSeries, 'active_users' | 'registrations' | 'logins' | 'business'>;
 }> {
-  const rows = await readIntervals(reader, intervalSeconds, business);
+  const rows = await readIntervals(reader, business);
   const series = (value: (row: UserRow) => number): Series =>
-    axis.series(new Map(rows.map((row) => [axis.intervalOf(row.starts_at), value(row)])), 0);
+    axis.series(new Map(rows.map((row) => [axis.placeOf(row.interval), value(row)])), 0);
   return {
-    counts: { ...addUp(rows), features: topFeatures(await readFeatures(reader)) },
+    counts: addUp(rows),
     series: {
       active_users: series((row) => distinctUsers(row.login_users)),
       registrations: series((row) => Number(row.registrations)),
@@ -115,7 +110,8 @@ export async function readUserSeries(
   };
 }
 
-async function readFeatures(reader: RollupReader): Promise<UserCounts['features']> {
+/** The features that are used most. */
+export async function readFeatures(reader: RollupReader): Promise<UserCounts['features']> {
   const rows = await reader.users<{ readonly feature: string; readonly uses: string; readonly users: Buffer }>(
     (parameters) => [`event_type = ${parameters.add(EVENT_TYPES.featureUsed)}`],
     (parameters) => `select coalesce(known.key, ${parameters.add(OTHER)}) as feature, sum(events) as uses,
@@ -125,10 +121,11 @@ async function readFeatures(reader: RollupReader): Promise<UserCounts['features'
       where slice.feature is not null
       group by 1`,
   );
-  return rows.map(({ feature, uses, users }) => ({ feature, uses: Number(uses), users: distinctUsers(users) }));
+  const uses = rows.map(({ feature, uses, users }) => ({ feature, uses: Number(uses), ids: users }));
+  return topFeatures(uses).map(({ ids, ...use }) => ({ ...use, users: distinctUsers(ids) }));
 }
 
-/** Distinct users with a login from each of these times (ms since 1970, whole hours, the latest first) on. */
+/** Distinct users with a login from each of these times (ms since 1970, starts of days, the latest first) on. */
 export async function readLoginUsersFrom(reader: RollupReader, fromMs: readonly number[]): Promise<number[]> {
   const rows = await reader.users<{ readonly period: number; readonly users: Buffer }>(
     (parameters) => [`event_type = ${parameters.add(EVENT_TYPES.login)}`],
@@ -150,7 +147,7 @@ export async function readLoginUsersFrom(reader: RollupReader, fromMs: readonly 
 }
 
 interface EventTypeRow {
-  readonly starts_at: Date;
+  readonly interval: number;
   /** Null for all that are not among the most frequent. */
   readonly event_type: string | null;
   readonly events: string;
@@ -160,13 +157,11 @@ interface EventTypeRow {
 export async function readEventTypes(
   reader: RollupReader,
   axis: DashboardAxis,
-  intervalSeconds: number,
 ): Promise<{ readonly series: SplitSeries; readonly top: Dashboard['top']['event_types'] }> {
   const rows = await reader.users<EventTypeRow>(
     () => [],
     (parameters) => `, counted as (
-        select ${startsAtSql('starts_at', parameters.add(intervalSeconds))} as starts_at, event_type,
-          sum(events) as events
+        select ${intervalSql(parameters.add(reader.intervalSeconds))} as interval, event_type, sum(events) as events
         from slice
         group by 1, 2
       ),
@@ -177,19 +172,19 @@ export async function readEventTypes(
         order by sum(events) desc, event_type collate "C"
         limit ${parameters.add(TOP_EVENT_TYPES)}
       )
-      select starts_at, top.event_type, sum(events) as events
+      select interval, top.event_type, sum(events) as events
       from counted
       left join top using (event_type)
-      group by starts_at, top.event_type`,
+      group by interval, top.event_type`,
   );
   const listed = new Map<string, number>();
   const byType = new Map<string, Map<number, number>>();
-  for (const { starts_at: startsAt, event_type: type, events } of rows) {
+  for (const { interval, event_type: type, events } of rows) {
     if (type !== null) listed.set(type, (listed.get(type) ?? 0) + Number(events));
-    const interval = axis.intervalOf(startsAt);
+    const place = axis.placeOf(interval);
     const values = byType.get(type ?? OTHER) ?? new Map<number, number>();
     // An event type may itself be called `other`.
-    values.set(interval, (values.get(interval) ?? 0) + Number(events));
+    values.set(place, (values.get(place) ?? 0) + Number(events));
     byType.set(type ?? OTHER, values);
   }
   return {

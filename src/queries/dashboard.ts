@@ -28,9 +28,8 @@ export interface DashboardSeries {
   /** Mean of the measurements by service. */
   readonly cpu_usage: SplitSeries;
   readonly memory_usage: SplitSeries;
-  readonly db_pool_active: SplitSeries;
-  readonly db_pool_idle: SplitSeries;
-  readonly db_pool_max: SplitSeries;
+  /** Mean of active connections / mean of the largest number of them: 0 to 1. */
+  readonly db_pool_usage: SplitSeries;
 }
 
 export interface TopService extends ApiNumbers {

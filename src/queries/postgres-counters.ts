@@ -2,7 +2,7 @@ import type { PoolClient } from 'pg';
 import { EVENT_TYPES, HISTOGRAM_BOUNDS_S, METHODS, OTHER, OTHER_METHOD } from '../store/summary-schema.js';
 import type { HttpSeries, PlatformCounters } from './aggregates.js';
 import { toMicroseconds } from './postgres-rows.js';
-import { readActiveUsers } from './postgres-windows.js';
+import { readActiveUsersNow } from './postgres-windows.js';
 
 /** First values of the histogram's buckets from the second on, in whole microseconds; see LATENCY_STARTS_US. */
 const HISTOGRAM_STARTS_US = HISTOGRAM_BOUNDS_S.map((bound) => Math.round(bound * 1e6) + 1);
@@ -14,7 +14,7 @@ export async function readPlatformCounters(client: PoolClient, nowMs: number): P
     requests: sumByStatus(http),
     durations: sumDurations(http),
     events: await readEvents(client),
-    activeUsers: await readActiveUsers(client, nowMs, null, nowMs),
+    activeUsers: await readActiveUsersNow(client, nowMs),
     gauges: await readGauges(client),
   };
 }

@@ -1,9 +1,10 @@
 import type { PoolClient } from 'pg';
-import { HOUR_S, MINUTE_S, OTHER } from '../store/summary-schema.js';
+import { REQUEST_TOTALS } from '../store/rollups.js';
+import { OTHER } from '../store/summary-schema.js';
 import type { ServiceCounts } from './aggregates.js';
 import { AHEAD_MS } from './postgres-windows.js';
 import { type RequestSlice, RequestSums } from './request-sums.js';
-import { RollupReader } from './rollup-reader.js';
+import { type RollupReader, RollupSnapshot } from './rollup-reader.js';
 
 /** Requests from `fromS` on, measurements from `gaugesFromS` on, of every service that was ever seen, by name. */
 export async function readServiceCounts(
@@ -12,8 +13,10 @@ export async function readServiceCounts(
   gaugesFromS: number,
   nowMs: number,
 ): Promise<readonly ServiceCounts[]> {
-  const seen = await readLastSeen(client, nowMs);
-  const requests = await readRequests(client, fromS, nowMs);
+  const everything = { fromMs: 0, toMs: nowMs + AHEAD_MS };
+  const snapshot = await RollupSnapshot.open(client, everything, nowMs);
+  const seen = await readLastSeen(snapshot.whole(everything, {}));
+  const requests = await readRequests(snapshot.whole({ ...everything, fromMs: fromS * 1000 }, {}));
   const gauges = await readGauges(client, gaugesFromS);
   return [...seen]
     .map(([serviceName, lastSeenMs]) => ({
@@ -28,9 +31,7 @@ export async function readServiceCounts(
 /** Services beyond the limit are `other`, as in Redis. */
 const LABELLED = `left join known_series as known on known.kind = 'service' and known.key = slice.service_name`;
 
-async function readLastSeen(client: PoolClient, nowMs: number): Promise<Map<string, number>> {
-  const everything = { fromMs: 0, toMs: nowMs + AHEAD_MS, intervalSeconds: HOUR_S };
-  const reader = await RollupReader.open(client, everything, {}, nowMs);
+async function readLastSeen(reader: RollupReader): Promise<Map<string, number>> {
   const statement = (other: string): string =>
     `select coalesce(known.key, ${other}) as service, max(last_at) as last_at from slice ${LABELLED} group by 1`;
   type SeenRow = { readonly service: string; readonly last_at: Date };
@@ -45,15 +46,13 @@ async function readLastSeen(client: PoolClient, nowMs: number): Promise<Map<stri
   return seen;
 }
 
-async function readRequests(client: PoolClient, fromS: number, nowMs: number): Promise<Map<string, RequestSums>> {
-  const range = { fromMs: fromS * 1000, toMs: nowMs + AHEAD_MS, intervalSeconds: MINUTE_S };
-  const reader = await RollupReader.open(client, range, {}, nowMs);
+async function readRequests(reader: RollupReader): Promise<Map<string, RequestSums>> {
   const slices = await reader.requests<RequestSlice & { readonly service: string }>(
     'service',
-    (parameters) => `select slice.*, coalesce(known.key, ${parameters.add(OTHER)}) as service from slice ${LABELLED}`,
+    (parameters) => `select coalesce(known.key, ${parameters.add(OTHER)}) as service, ${REQUEST_TOTALS}
+      from slice ${LABELLED} group by 1`,
   );
-  const byService = Map.groupBy(slices, ({ service }) => service);
-  return new Map([...byService].map(([service, ofService]) => [service, RequestSums.of(ofService)]));
+  return new Map(slices.map(({ service, ...slice }) => [service, RequestSums.of([slice])]));
 }
 
 function latencyOf(sums: RequestSums) {

@@ -5,7 +5,7 @@ import type { ActiveUsers, CountsSource, PlatformCounters, ServiceCounts, Window
 import { AnswerCache } from './answer-cache.js';
 import { readPlatformCounters } from './postgres-counters.js';
 import { readServiceCounts } from './postgres-services.js';
-import { readActiveUsers, readWindowCounts } from './postgres-windows.js';
+import { readActiveUsersNow, readWindowCounts } from './postgres-windows.js';
 import { REST_FACTOR, readOnly } from './read-only.js';
 
 /**
@@ -31,7 +31,7 @@ export class PostgresSource implements CountsSource {
   }
 
   activeUsers(nowMs: number): Promise<ActiveUsers> {
-    return this.#answer(this.#activeUsers, '', nowMs, (client) => readActiveUsers(client, nowMs, null, nowMs));
+    return this.#answer(this.#activeUsers, '', nowMs, (client) => readActiveUsersNow(client, nowMs));
   }
 
   serviceCounts(fromS: number, gaugesFromS: number, nowMs: number): Promise<readonly ServiceCounts[]> {

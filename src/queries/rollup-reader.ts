@@ -7,9 +7,9 @@ import {
   type Stretch,
   userSlicesSql,
 } from '../store/rollups.js';
-import { HOUR_S, MINUTE_S } from '../store/summary-schema.js';
+import { DAY_S } from '../store/summary-schema.js';
 import { type DashboardFilters, equals, requestConditions } from './dashboard-filters.js';
-import { type RollupCover, readCover } from './rollup-cover.js';
+import { coverRange, type RollupCover, readTouched, type TouchedSlices } from './rollup-cover.js';
 
 /** What requests are told apart by, beside the time. */
 export type RequestLevel = 'platform' | 'service' | 'endpoint';
@@ -20,29 +20,44 @@ const RAW_GROUPS: Readonly<Record<RequestLevel, string>> = {
   endpoint: 'service_name, method, route',
 };
 
-/**
- * Reads a range on one snapshot: from rollups where they are up to date, from the tables elsewhere. Statements are
- * written over a `slice`, which is both.
- */
-export class RollupReader {
+/** One snapshot of the database, and what is rolled up in it. */
+export class RollupSnapshot {
   private constructor(
     private readonly client: PoolClient,
-    private readonly cover: RollupCover,
-    private readonly intervalSeconds: number,
-    private readonly filters: DashboardFilters,
+    private readonly touched: TouchedSlices,
   ) {}
 
-  /** @param client within a transaction that sees one snapshot */
-  static async open(
-    client: PoolClient,
-    range: Stretch & { readonly intervalSeconds: number },
-    filters: DashboardFilters,
-    nowMs: number,
-  ): Promise<RollupReader> {
-    const { intervalSeconds } = range;
-    const cover = await readCover(client, range, intervalSeconds, nowMs);
-    return new RollupReader(client, cover, intervalSeconds, filters);
+  /**
+   * @param client within a transaction that sees one snapshot
+   * @param range that contains all that is read afterwards
+   */
+  static async open(client: PoolClient, range: Stretch, nowMs: number): Promise<RollupSnapshot> {
+    return new RollupSnapshot(client, await readTouched(client, range, nowMs));
   }
+
+  /** Reads a range by intervals that are counted from 1970. */
+  byIntervals(range: Stretch & { readonly intervalSeconds: number }, filters: DashboardFilters): RollupReader {
+    const { intervalSeconds } = range;
+    return new RollupReader(this.client, coverRange(range, intervalSeconds, this.touched), intervalSeconds, filters);
+  }
+
+  /** Reads a range as a whole, or by days: from the largest rollups that there are. */
+  whole(range: Stretch, filters: DashboardFilters): RollupReader {
+    return this.byIntervals({ ...range, intervalSeconds: DAY_S }, filters);
+  }
+}
+
+/**
+ * Reads a range from rollups where they are up to date, and from the tables elsewhere. Statements are written over a
+ * `slice`, which is both.
+ */
+export class RollupReader {
+  constructor(
+    private readonly client: PoolClient,
+    private readonly cover: RollupCover,
+    readonly intervalSeconds: number,
+    private readonly filters: DashboardFilters,
+  ) {}
 
   /** @param statement continues `with slice as (…)`; the slices have the columns of `request_rollups` */
   async requests<R extends QueryResultRow>(
@@ -110,13 +125,9 @@ export class RollupReader {
   }
 
   #rolledUp(table: string, columns: string, conditions: () => readonly string[], parameters: Parameters): string[] {
-    const parts = [
-      { seconds: HOUR_S, starts: this.cover.hours },
-      { seconds: MINUTE_S, starts: this.cover.minutes },
-    ];
-    return parts
-      .filter(({ starts }) => starts.length > 0)
-      .map(({ seconds, starts }) => {
+    return Object.entries(this.cover.rollups)
+      .filter(([, starts]) => starts.length > 0)
+      .map(([seconds, starts]) => {
         const times = parameters.add(starts.map((startMs) => new Date(startMs)));
         const where = [`seconds = ${seconds}`, `starts_at = any (${times}::timestamptz[])`, ...conditions()];
         return `select ${columns} from ${table} where ${where.join(' and ')}`;

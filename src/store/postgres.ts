@@ -28,7 +28,8 @@ export function openPool(settings: PoolSettings): Pool {
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
-    options: '-c timezone=UTC',
+    // Compiling a statement takes longer than our statements do.
+    options: '-c timezone=UTC -c jit=off',
   });
   pool.on('error', settings.onError);
   return pool;

@@ -1,11 +1,11 @@
 /**
  * How the rollups lie in Postgres: the one vocabulary of who writes them (src/projections) and who reads them
- * (src/queries). A rollup is what the three tables say about one minute or one hour, as Timescale's continuous
+ * (src/queries). A rollup is what the three tables say about one minute, hour or day, as Timescale's continuous
  * aggregates are: whoever reads a range takes the rollups that are up to date, and counts the rest in the tables by the
- * same statement that makes rollups, so both give the same.
+ * same statement that makes rollups, so both give the same. Days are made of hours.
  *
  *   rollup_marks         minute or hour → log position that last touched it; written with the rows, in one transaction
- *   rollups              minute or hour → log position that its rollup contains
+ *   rollups              minute, hour or day → log position that its rollup contains
  *   request_rollups      requests at three levels: platform, service, endpoint
  *   user_rollups         user events by type and feature, with the distinct users
  *   measurement_rollups  measurements by service and metric
@@ -15,9 +15,9 @@ import { EVENT_TYPES, HOUR_S, MAX_FEATURE_CHARACTERS, MINUTE_S } from './summary
 
 export const ROLLUP_TABLES = ['request_rollups', 'user_rollups', 'measurement_rollups'] as const;
 
-/** Lengths of rollups. Hours are kept as long as events are, minutes for MINUTES_ROLLED_UP_MS. */
-export const ROLLUP_SECONDS = [HOUR_S, MINUTE_S] as const;
-export type RollupSeconds = (typeof ROLLUP_SECONDS)[number];
+/** What is marked and counted in the tables. Hours are kept as long as events are, minutes for MINUTES_ROLLED_UP_MS. */
+export const MARKED_SECONDS = [HOUR_S, MINUTE_S] as const;
+export type MarkedSeconds = (typeof MARKED_SECONDS)[number];
 
 /** Back from now, every minute that was touched has a mark. */
 export const MINUTES_ROLLED_UP_MS = 48 * HOUR_S * 1000;
@@ -30,10 +30,35 @@ export const MINUTES_MARKED_MS = 50 * HOUR_S * 1000;
  */
 export const BUCKET_STARTS: readonly number[] = BUCKET_BOUNDS.slice(0, -1).map((bound) => bound + 1);
 
-/** Columns of `request_rollups` behind its keys, as `requestSlicesSql` names them, too. */
+/** Columns of `request_rollups` that are added up, and the texts of its distributions. */
+export const REQUEST_SUMS = [
+  'requests',
+  'errors',
+  'timed_requests',
+  'response_time_us',
+  'request_bytes',
+  'response_bytes',
+] as const;
+export const REQUEST_DISTRIBUTIONS = ['latency', 'request_sizes', 'response_sizes', 'status_codes'] as const;
+
+/** All columns behind the keys, as `requestSlicesSql` names them, too. */
 export const REQUEST_COLUMNS =
   'requests, errors, timed_requests, response_time_us, max_response_time_us, request_bytes, response_bytes, ' +
   'latency, request_sizes, response_sizes, status_codes, last_at';
+
+/** Several request slices as one; the distributions stand one behind the other. */
+export const REQUEST_TOTALS = [
+  ...REQUEST_SUMS.map((column) => `sum(${column}) as ${column}`),
+  'max(max_response_time_us) as max_response_time_us',
+  ...REQUEST_DISTRIBUTIONS.map(
+    (column) => `coalesce(string_agg(${column}, ',') filter (where ${column} <> ''), '') as ${column}`,
+  ),
+].join(', ');
+
+/** Which interval a slice lies in, counted from 1970. */
+export function intervalSql(seconds: string): string {
+  return `floor(extract(epoch from starts_at) / ${seconds})::integer`;
+}
 
 /** Parameters of a statement as they are added, so that its text need not count them. */
 export class Parameters {
