@@ -36,9 +36,7 @@ const DashboardSeriesSchema = describing<DashboardSeries>()(
     business: split('Business events by number'),
     cpu_usage: split('Mean measurement by service, percent'),
     memory_usage: split('Mean measurement by service, bytes'),
-    db_pool_active: split('Mean measurement by service, connections'),
-    db_pool_idle: split('Mean measurement by service, connections'),
-    db_pool_max: split('Mean measurement by service, connections'),
+    db_pool_usage: split('Mean of active connections / mean of the most there may be, 0 to 1'),
   }),
 );
 
