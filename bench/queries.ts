@@ -71,7 +71,7 @@ for (const [name, make, times] of [
   }
   await measure(`${name}: active users`, times, () => make().activeUsers(nowMs));
   await measure(`${name}: services`, times, () => make().serviceCounts(fromS, gaugesFromS, nowMs));
-  await measure(`${name}: platform counters`, times, () => make().platformCounters(nowMs));
+  await measure(`${name}: platform counters`, times, () => make().platformCounters(nowMs, 0));
 }
 const kept = fromRedis();
 await measure('redis: window of 30d, nothing changed', 500, () =>

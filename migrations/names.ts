@@ -6,4 +6,5 @@ export const MIGRATION_NAMES = [
   'Migration20261124000000_tables',
   'Migration20261125000000_rollups',
   'Migration20261125000001_sessions',
+  'Migration20261125000002_counter_bases',
 ];

@@ -86,11 +86,11 @@ function commandHandlers({ appender }: HttpParts): object[] {
 }
 
 function queryHandlers(config: Config, { pool, redis, folds, business, manager, logger }: HttpParts): object[] {
-  const { thresholds, aggregationIntervalSeconds: intervalSeconds } = config;
+  const { thresholds, aggregationIntervalSeconds: intervalSeconds, retentionDays } = config;
   const limits = { ...thresholds, intervalSeconds };
   const reader = new CountsReader({
-    redis: new RedisSource(redis, new SummaryLag(pool, Date.now)),
-    postgres: new PostgresSource(pool, business),
+    redis: new RedisSource(redis, new SummaryLag(pool, Date.now), retentionDays),
+    postgres: new PostgresSource(pool, business, retentionDays),
     now: Date.now,
     // Not a warning: what is wrong with Redis is told where it is noticed, and at a first start nothing is.
     onFallback: (reason) => logger.info({ reason }, 'Answers come from Postgres now'),

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Pool, PoolClient } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { COUNTER_KINDS, type Counters, keepDays, readCounterBase } from '../store/counters.js';
 import { inTransaction } from '../store/postgres.js';
 import { CURRENT_KEY, generationPrefix, KEY_PREFIX } from '../store/summary-schema.js';
 import { applyDelta } from './apply-delta.js';
 import { type Fact, featureOf, microseconds } from './facts.js';
 import { loadSeries } from './load-series.js';
-import { type BusinessTypes, foldDelta, MAX_ROWS_PER_DELTA } from './summary-delta.js';
+import { type BusinessTypes, emptyDelta, foldDelta, MAX_ROWS_PER_DELTA, type SummaryDelta } from './summary-delta.js';
 
 export interface RebuildOptions {
   readonly business: BusinessTypes;
@@ -37,18 +38,22 @@ export async function rebuildSummaries(
   const position = await inTransaction(
     pool,
     async (client) => {
+      await keepDays(client);
       const checkpoint = await readCheckpoint(client, TABLES_PROJECTION);
       // Set after the first statement, which takes the snapshot: no statement here has a user who waits.
       await client.query('set local statement_timeout = 0');
       const registry = await loadSeries(client);
       let step = 0;
       await redis.hset(meta, { sequence: `step-${step}`, business: options.businessHash });
-      for await (const facts of readFacts(client, options.signal)) {
-        const delta = JSON.stringify(foldDelta(facts, registry, options.business));
-        const [from, to] = [`step-${step}`, `step-${step + 1}`];
-        const reached = await applyDelta(redis, generation, { from, to, delta }, options.keptSeconds);
-        if (reached !== to) throw new Error(`The rebuild of the summaries stands at ${reached}, not at ${to}`);
+      const apply = async (delta: SummaryDelta): Promise<void> => {
+        const placed = { from: `step-${step}`, to: `step-${step + 1}`, delta: JSON.stringify(delta) };
+        const reached = await applyDelta(redis, generation, placed, options.keptSeconds);
+        if (reached !== placed.to) throw new Error(`The rebuild of the summaries stands at ${reached}`);
         step += 1;
+      };
+      await apply(deltaOfBase(await readCounterBase(client)));
+      for await (const facts of readFacts(client, options.signal)) {
+        await apply(foldDelta(facts, registry, options.business));
       }
       return String(checkpoint?.sequence ?? 0);
     },
@@ -60,6 +65,13 @@ export async function rebuildSummaries(
   await redis.set(CURRENT_KEY, generation);
   await dropOtherGenerations(redis, generation);
   return { generation, position };
+}
+
+/** What days contributed that were dropped. */
+function deltaOfBase(base: Counters): SummaryDelta {
+  const delta = emptyDelta();
+  for (const kind of COUNTER_KINDS) Object.assign(delta[kind], Object.fromEntries(base[kind]));
+  return delta;
 }
 
 /** Deletes what earlier generations, finished or not, left behind. */

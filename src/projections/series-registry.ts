@@ -1,4 +1,4 @@
-import { OTHER, SERIES_LIMITS, type SeriesKind } from '../store/summary-schema.js';
+import { OTHER, PART, SERIES_LIMITS, type SeriesKind, statusClass } from '../store/summary-schema.js';
 
 /** A name that got a series of its own, and the log position at which it did. */
 export interface AdmittedSeries {
@@ -20,13 +20,23 @@ export class SeriesRegistry {
     service: new Set(),
     event_type: new Set(),
     feature: new Set(),
-    endpoint: new Set(),
+    http_route: new Set(),
+    http_method: new Set(),
+    http_rest: new Set(),
+    http_status: new Set(),
     gauge: new Set(),
   };
+  /** Service and endpoint of what is known as `http_route`. */
+  readonly #endpoints = new Set<string>();
   #fresh: AdmittedSeries[] = [];
 
   constructor(admitted: Iterable<Pick<AdmittedSeries, 'kind' | 'key'>>) {
-    for (const { kind, key } of admitted) this.#known[kind].add(key);
+    for (const { kind, key } of admitted) this.#add(kind, key);
+  }
+
+  #add(kind: SeriesKind, key: string): void {
+    this.#known[kind].add(key);
+    if (kind === 'http_route') this.#endpoints.add(withoutMethod(key));
   }
 
   /** The key itself where it has, or now gets, a series of its own; else undefined. */
@@ -34,7 +44,7 @@ export class SeriesRegistry {
     const known = this.#known[kind];
     if (known.has(key)) return key;
     if (known.size >= SERIES_LIMITS[kind]) return undefined;
-    known.add(key);
+    this.#add(kind, key);
     this.#fresh.push({ kind, key, sequence });
     return key;
   }
@@ -44,10 +54,32 @@ export class SeriesRegistry {
     return this.admit(kind, key, sequence) ?? OTHER;
   }
 
+  /** Service, method and endpoint that a request counts for; see SERIES_LIMITS. */
+  httpSeries(service: string, method: string, route: string, sequence: number): string {
+    const serviceMethod = `${service}${PART}${method}`;
+    const key = `${serviceMethod}${PART}${route}`;
+    const isFurther = !this.#known.http_route.has(key) && this.#endpoints.has(withoutMethod(key));
+    const own = this.admit(isFurther ? 'http_method' : 'http_route', key, sequence);
+    if (own !== undefined) return own;
+    const rest = this.admit('http_rest', serviceMethod, sequence) ?? `${OTHER}${PART}${method}`;
+    return `${rest}${PART}${OTHER}`;
+  }
+
+  /** The same with the status. */
+  httpStatus(series: string, statusCode: number, sequence: number): string {
+    const own = this.admit('http_status', `${series}${PART}${statusCode}`, sequence);
+    return own ?? `${series}${PART}${statusClass(statusCode)}`;
+  }
+
   /** What was admitted since the last call; it is stored with the batch. */
   takeFresh(): readonly AdmittedSeries[] {
     const fresh = this.#fresh;
     this.#fresh = [];
     return fresh;
   }
+}
+
+function withoutMethod(series: string): string {
+  const [service = '', , route = ''] = series.split(PART);
+  return `${service}${PART}${route}`;
 }

@@ -9,7 +9,6 @@ import {
   HISTOGRAM_BOUNDS_S,
   METHODS,
   MINUTE_S,
-  OTHER,
   OTHER_METHOD,
   PART,
   USER_SETS,
@@ -71,7 +70,8 @@ function emptyRecord<T>(): Record<string, T> {
   return Object.create(null);
 }
 
-function emptyDelta(): SummaryDelta {
+/** A delta that adds nothing. */
+export function emptyDelta(): SummaryDelta {
   return {
     minutes: emptyRecord(),
     services: emptyRecord(),
@@ -127,10 +127,8 @@ function addCounters(
   registry: SeriesRegistry,
 ): void {
   const method = METHODS.has(fact.method) ? fact.method : OTHER_METHOD;
-  // Methods do not count towards the limit: the HEAD of a known endpoint is not `other` because it came late.
-  const isOwn = registry.admit('endpoint', `${service}${PART}${fact.route}`, sequence) !== undefined;
-  const series = `${service}${PART}${method}${PART}${isOwn ? fact.route : OTHER}`;
-  add(delta.http, `${series}${PART}${fact.statusCode}`, 1);
+  const series = registry.httpSeries(service, method, fact.route, sequence);
+  add(delta.http, registry.httpStatus(series, fact.statusCode, sequence), 1);
   if (fact.responseTimeUs === null) return;
   add(delta.duration, `${series}${PART}${histogramBucket(fact.responseTimeUs)}`, 1);
   add(delta.duration, `${series}${PART}${DURATION_SUM_US}`, fact.responseTimeUs);

@@ -66,13 +66,19 @@ export interface HttpSeries {
 }
 
 export interface PlatformCounters {
-  readonly requests: readonly (HttpSeries & { readonly status: number; readonly count: number })[];
+  /** The log position that they contain. */
+  readonly sequence: number;
+  /** `status` is a code, or a class (`5xx`) beyond the limit of series. */
+  readonly requests: readonly (HttpSeries & { readonly status: string; readonly count: number })[];
   /** Counts by bucket of HISTOGRAM_BOUNDS_S (not cumulative; one more than bounds, for +Inf) and the sum. */
   readonly durations: readonly (HttpSeries & { readonly buckets: readonly number[]; readonly sumUs: number })[];
   readonly events: readonly { readonly eventType: string; readonly count: number }[];
   readonly activeUsers: ActiveUsers;
   readonly gauges: readonly { readonly service: string; readonly metric: string; readonly value: number }[];
 }
+
+/** Raised where a source stands at an earlier log position than is asked for, and is fine otherwise. */
+export class SourceOutdated extends Error {}
 
 /** Where counts come from; Redis as a rule, Postgres where Redis is away. Every method may throw when it is away. */
 export interface CountsSource {
@@ -82,5 +88,10 @@ export interface CountsSource {
   activeUsers(nowMs: number): Promise<ActiveUsers>;
   /** Requests from `fromS` (a whole minute) on, and measurements from `gaugesFromS` on, of every service ever seen. */
   serviceCounts(fromS: number, gaugesFromS: number, nowMs: number): Promise<readonly ServiceCounts[]>;
-  platformCounters(nowMs: number): Promise<PlatformCounters>;
+  /**
+   * Counters since the beginning, as of the log position `fromSequence` or a later one.
+   *
+   * @throws SourceOutdated where this source cannot be asked for that
+   */
+  platformCounters(nowMs: number, fromSequence: number): Promise<PlatformCounters>;
 }

@@ -32,11 +32,12 @@ export class AnswerCache<T> {
   /**
    * @param key what is asked
    * @param version of the data, read before: an answer may be newer than its version, never older (but for its rest)
+   * @param mayRest whether an answer of an older version will do
    */
-  get(key: string, version: string, compute: () => Promise<T>): Promise<T> {
+  get(key: string, version: string, compute: () => Promise<T>, mayRest = true): Promise<T> {
     const known = this.#entries.get(key);
     if (known?.version === version) return known.answer;
-    if (known !== undefined && performance.now() < known.restsUntilMs) return known.answer;
+    if (mayRest && known !== undefined && performance.now() < known.restsUntilMs) return known.answer;
     if (known?.running !== true) return this.#start(key, version, compute);
     known.next ??= known.answer.then(
       () => this.#start(key, version, compute),

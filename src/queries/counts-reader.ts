@@ -1,4 +1,4 @@
-import type { CountsSource } from './aggregates.js';
+import { type CountsSource, SourceOutdated } from './aggregates.js';
 import { QueryUnavailable, unavailable, within } from './unavailable.js';
 
 /** Redis answers in a few milliseconds or not at all. */
@@ -50,7 +50,8 @@ export class CountsReader {
       try {
         return { value: await this.#askRedis(ask), source: 'redis', degraded: false };
       } catch (error) {
-        this.#leave(error);
+        // It answers all but this one question.
+        if (!(error instanceof SourceOutdated)) this.#leave(error);
       }
     } else {
       this.#checkBeside();

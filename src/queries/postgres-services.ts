@@ -6,12 +6,13 @@ import { AHEAD_MS } from './postgres-windows.js';
 import { type RequestSlice, RequestSums } from './request-sums.js';
 import { type RollupReader, RollupSnapshot } from './rollup-reader.js';
 
-/** Requests from `fromS` on, measurements from `gaugesFromS` on, of every service that was ever seen, by name. */
+/** Requests from `fromS` on, measurements from `gaugesFromS` on, of every service that was seen since `seenFromS`. */
 export async function readServiceCounts(
   client: PoolClient,
   fromS: number,
   gaugesFromS: number,
   nowMs: number,
+  seenFromS: number,
 ): Promise<readonly ServiceCounts[]> {
   const everything = { fromMs: 0, toMs: nowMs + AHEAD_MS };
   const snapshot = await RollupSnapshot.open(client, everything, nowMs);
@@ -19,6 +20,7 @@ export async function readServiceCounts(
   const requests = await readRequests(snapshot.whole({ ...everything, fromMs: fromS * 1000 }, {}));
   const gauges = await readGauges(client, gaugesFromS);
   return [...seen]
+    .filter(([, lastSeenMs]) => lastSeenMs >= seenFromS * 1000)
     .map(([serviceName, lastSeenMs]) => ({
       serviceName,
       lastSeenMs,

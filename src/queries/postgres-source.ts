@@ -7,6 +7,7 @@ import { readPlatformCounters } from './postgres-counters.js';
 import { readServiceCounts } from './postgres-services.js';
 import { readActiveUsersNow, readWindowCounts } from './postgres-windows.js';
 import { REST_FACTOR, readOnly } from './read-only.js';
+import { keptFromS } from './windows.js';
 
 /**
  * Counts in the tables what RedisSource reads from the summaries, and gives the same. An answer is computed once for
@@ -22,6 +23,7 @@ export class PostgresSource implements CountsSource {
   constructor(
     private readonly pool: Pool,
     private readonly business: BusinessTypes,
+    private readonly retentionDays = Number.POSITIVE_INFINITY,
   ) {}
 
   windowCounts(fromS: number, nowMs: number): Promise<WindowCounts> {
@@ -36,12 +38,16 @@ export class PostgresSource implements CountsSource {
 
   serviceCounts(fromS: number, gaugesFromS: number, nowMs: number): Promise<readonly ServiceCounts[]> {
     return this.#answer(this.#services, `${fromS} ${gaugesFromS}`, nowMs, (client) =>
-      readServiceCounts(client, fromS, gaugesFromS, nowMs),
+      readServiceCounts(client, fromS, gaugesFromS, nowMs, keptFromS(this.retentionDays, nowMs)),
     );
   }
 
-  platformCounters(nowMs: number): Promise<PlatformCounters> {
-    return this.#answer(this.#counters, '', nowMs, (client) => readPlatformCounters(client, nowMs));
+  /** An answer that rests may be older than what is asked for; what the tables hold now is the newest that there is. */
+  async platformCounters(nowMs: number, fromSequence: number): Promise<PlatformCounters> {
+    const read = (client: PoolClient): Promise<PlatformCounters> =>
+      readPlatformCounters(client, nowMs, keptFromS(this.retentionDays, nowMs));
+    const rested = await this.#answer(this.#counters, '', nowMs, read);
+    return rested.sequence >= fromSequence ? rested : await this.#answer(this.#counters, '', nowMs, read, false);
   }
 
   async #answer<T>(
@@ -49,9 +55,10 @@ export class PostgresSource implements CountsSource {
     key: string,
     nowMs: number,
     compute: (client: PoolClient) => Promise<T>,
+    mayRest = true,
   ): Promise<T> {
     const checkpoint = await readCheckpoint(this.pool, TABLES_PROJECTION);
     const version = `${checkpoint?.sequence ?? 0} ${Math.floor(nowMs / 1000 / MINUTE_S)}`;
-    return await cache.get(key, version, () => readOnly(this.pool, compute));
+    return await cache.get(key, version, () => readOnly(this.pool, compute), mayRest);
   }
 }

@@ -11,9 +11,7 @@ export function platformFamilies(counters: PlatformCounters, firing: readonly Fi
       help: 'Requests that the services of the platform answered',
       type: 'counter',
       samples: ordered(
-        counters.requests.map(({ status, count, ...series }) =>
-          sample({ ...seriesLabels(series), status: String(status) }, count),
-        ),
+        counters.requests.map(({ status, count, ...series }) => sample({ ...seriesLabels(series), status }, count)),
       ),
     },
     {

@@ -1,6 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
-import { DURATION_SUM_US, FIELD_PREFIXES, FIELDS, HISTOGRAM_BOUNDS_S, PART } from '../store/summary-schema.js';
-import type { HttpSeries, LatencyCounts, PlatformCounters, RequestCounts } from './aggregates.js';
+import { FIELD_PREFIXES, FIELDS, PART } from '../store/summary-schema.js';
+import type { LatencyCounts, RequestCounts } from './aggregates.js';
 
 /** Field → count of one or of many buckets. */
 export type Counts = ReadonlyMap<string, number>;
@@ -26,6 +26,16 @@ export function toCounts(reply: unknown): Counts {
   if (!Array.isArray(reply)) return counts;
   for (let at = 0; at < reply.length; at += 2) counts.set(String(reply[at]), Number(reply[at + 1]));
   return counts;
+}
+
+/** A whole hash, as `HGETALL` gives it. */
+export function hashEntries(reply: unknown): [field: string, text: string][] {
+  if (typeof reply !== 'object' || reply === null) return [];
+  return Object.entries(reply).map(([field, text]) => [field, String(text)]);
+}
+
+export function hashCounts(reply: unknown): Map<string, number> {
+  return new Map(hashEntries(reply).map(([field, text]) => [field, Number(text)]));
 }
 
 export function byPrefix(counts: Counts, prefix: string): [string, number][] {
@@ -88,26 +98,4 @@ export function gaugesByService(
 /** A gauge is stored as `<time ms> <sequence> <value>`. */
 export function parseGauge(text: string): Gauge {
   return { timeMs: Number(text.slice(0, text.indexOf(' '))), value: Number(text.slice(text.lastIndexOf(' ') + 1)) };
-}
-
-export function splitSeries(field: string): { series: HttpSeries; rest: string } {
-  const [service = '', method = '', endpoint = '', rest = ''] = field.split(PART);
-  return { series: { service, method, endpoint }, rest };
-}
-
-export function readDurations(fields: Readonly<Record<string, string>>): PlatformCounters['durations'] {
-  const found = new Map<string, HttpSeries & { buckets: number[]; sumUs: number }>();
-  for (const [field, count] of Object.entries(fields)) {
-    const { series, rest } = splitSeries(field);
-    const key = field.slice(0, field.lastIndexOf(PART));
-    const entry = found.get(key) ?? {
-      ...series,
-      sumUs: 0,
-      buckets: new Array<number>(HISTOGRAM_BOUNDS_S.length + 1).fill(0),
-    };
-    if (rest === DURATION_SUM_US) entry.sumUs = Number(count);
-    else entry.buckets[Number(rest)] = Number(count);
-    found.set(key, entry);
-  }
-  return [...found.values()];
 }

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { COUNTER_KINDS } from '../store/counters.js';
 import {
   BUSINESS_COUNTS,
   CURRENT_KEY,
@@ -9,25 +10,32 @@ import {
   PART,
   USER_SETS,
 } from '../store/summary-schema.js';
-import type { ActiveUsers, PlatformCounters, ServiceCounts, WindowCounts } from './aggregates.js';
+import {
+  type ActiveUsers,
+  type PlatformCounters,
+  type ServiceCounts,
+  SourceOutdated,
+  type WindowCounts,
+} from './aggregates.js';
 import { AnswerCache } from './answer-cache.js';
 import { BucketSums } from './bucket-sums.js';
 import type { PrimarySource } from './counts-reader.js';
+import { seriesOf } from './platform-counters.js';
 import { coveringBuckets, serviceBuckets } from './redis-buckets.js';
 import {
   byPrefix,
   gaugesByService,
   groupByFirstPart,
+  hashCounts,
+  hashEntries,
   latencyCounts,
   parseGauge,
-  readDurations,
   requestCounts,
   run,
-  splitSeries,
 } from './redis-replies.js';
 import type { SummaryLag } from './summary-lag.js';
 import { topFeatures } from './top-features.js';
-import { calendarStarts } from './windows.js';
+import { calendarStarts, keptFromS } from './windows.js';
 
 /** Raised where Redis holds no summaries: it was emptied, or nothing was ever projected. */
 export class SummariesMissing extends Error {}
@@ -64,6 +72,7 @@ export class RedisSource implements PrimarySource {
   constructor(
     private readonly redis: Redis,
     private readonly lag: SummaryLag,
+    private readonly retentionDays = Number.POSITIVE_INFINITY,
   ) {
     this.#sums = new BucketSums(redis);
   }
@@ -87,8 +96,10 @@ export class RedisSource implements PrimarySource {
     );
   }
 
-  platformCounters(nowMs: number): Promise<PlatformCounters> {
-    return this.#answer(this.#counters, '', nowMs, (prefix) => this.#platformCounters(prefix, nowMs));
+  async platformCounters(nowMs: number, fromSequence: number): Promise<PlatformCounters> {
+    const counters = await this.#answer(this.#counters, '', nowMs, (prefix) => this.#platformCounters(prefix, nowMs));
+    if (counters.sequence < fromSequence) throw new SourceOutdated('Redis stands at an earlier position');
+    return counters;
   }
 
   /**
@@ -189,7 +200,9 @@ export class RedisSource implements PrimarySource {
     ]);
     const byService = groupByFirstPart(counts);
     const latest = gaugesByService(gauges, gaugesFromS);
+    const keptMs = keptFromS(this.retentionDays, nowMs) * 1000;
     return Object.entries(seen)
+      .filter(([, time]) => Number(time) >= keptMs)
       .map(([serviceName, time]) => ({
         serviceName,
         lastSeenMs: Number(time),
@@ -199,25 +212,25 @@ export class RedisSource implements PrimarySource {
       .sort((a, b) => (a.serviceName < b.serviceName ? -1 : 1));
   }
 
+  /** In one transaction, so that the position is that of all counters. */
   async #platformCounters(prefix: string, nowMs: number): Promise<PlatformCounters> {
-    const [http, durations, events, gauges, activeUsers] = await Promise.all([
-      this.redis.hgetall(`${prefix}http`),
-      this.redis.hgetall(`${prefix}duration`),
-      this.redis.hgetall(`${prefix}events`),
-      this.redis.hgetall(`${prefix}gauges`),
+    const all = this.redis.multi().hget(`${prefix}meta`, 'sequence');
+    for (const name of [...COUNTER_KINDS, 'gauges']) all.hgetall(`${prefix}${name}`);
+    const [[sequence, http, duration, events, gauges], activeUsers] = await Promise.all([
+      run(all),
       this.#countActiveUsers(prefix, nowMs),
     ]);
+    const position = Number(sequence);
+    if (!Number.isSafeInteger(position)) throw new SummariesMissing('Redis holds no whole summaries');
+    const keptMs = keptFromS(this.retentionDays, nowMs) * 1000;
     return {
-      requests: Object.entries(http).map(([field, count]) => {
-        const { series, rest } = splitSeries(field);
-        return { ...series, status: Number(rest), count: Number(count) };
-      }),
-      durations: readDurations(durations),
-      events: Object.entries(events).map(([eventType, count]) => ({ eventType, count: Number(count) })),
+      sequence: position,
+      ...seriesOf({ http: hashCounts(http), duration: hashCounts(duration), events: hashCounts(events) }),
       activeUsers,
-      gauges: Object.entries(gauges).map(([field, text]) => {
+      gauges: hashEntries(gauges).flatMap(([field, text]) => {
         const [service = '', metric = ''] = field.split(PART);
-        return { service, metric, value: parseGauge(text).value };
+        const { timeMs, value } = parseGauge(text);
+        return timeMs >= keptMs ? [{ service, metric, value }] : [];
       }),
     };
   }

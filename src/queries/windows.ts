@@ -25,3 +25,14 @@ export function calendarStarts(nowMs: number): {
   const todayS = Math.floor(nowMs / 1000 / DAY_S) * DAY_S;
   return { dailyS: todayS, weeklyS: todayS - 6 * DAY_S, monthlyS: todayS - 29 * DAY_S };
 }
+
+/**
+ * Start (seconds since 1970) of the first day that is kept. Of days before it, dropped already or not, neither source
+ * shows a measurement or a service.
+ *
+ * @param retentionDays Infinity keeps everything
+ */
+export function keptFromS(retentionDays: number, nowMs: number): number {
+  if (retentionDays === Number.POSITIVE_INFINITY) return 0;
+  return Math.max(0, (Math.floor(nowMs / 1000 / DAY_S) - retentionDays) * DAY_S);
+}

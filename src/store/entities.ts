@@ -71,4 +71,14 @@ export const ProjectionCheckpoint = defineEntity({
   },
 });
 
-export const ENTITIES = [UserEventRow, SystemMetricRow, ApiMetricRow, ProjectionCheckpoint];
+export const CounterBase = defineEntity({
+  name: 'CounterBase',
+  tableName: 'counter_bases',
+  properties: {
+    kind: p.text().primary(),
+    key: p.text().primary(),
+    value: p.decimal(),
+  },
+});
+
+export const ENTITIES = [UserEventRow, SystemMetricRow, ApiMetricRow, ProjectionCheckpoint, CounterBase];

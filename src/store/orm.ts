@@ -3,6 +3,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import { Migration20261124000000_tables } from '../../migrations/Migration20261124000000_tables.js';
 import { Migration20261125000000_rollups } from '../../migrations/Migration20261125000000_rollups.js';
 import { Migration20261125000001_sessions } from '../../migrations/Migration20261125000001_sessions.js';
+import { Migration20261125000002_counter_bases } from '../../migrations/Migration20261125000002_counter_bases.js';
 import { ENTITIES } from './entities.js';
 import { withAdvisoryLock } from './locks.js';
 
@@ -11,6 +12,7 @@ export const MIGRATIONS = [
   Migration20261124000000_tables,
   Migration20261125000000_rollups,
   Migration20261125000001_sessions,
+  Migration20261125000002_counter_bases,
 ].map((migration) => ({
   name: migration.name,
   class: migration,

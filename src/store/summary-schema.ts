@@ -49,7 +49,7 @@ export const USERS_KEPT_MS = 31 * DAY_S * 1000;
  * How the summaries lie; summaries of another format are built anew. To be raised whenever what is counted, or where it
  * is kept, changes.
  */
-export const SUMMARY_FORMAT = 2;
+export const SUMMARY_FORMAT = 3;
 
 /** The field of a hash of counts that is none: the position that changed the hash last. */
 export const CHANGED_AT_FIELD = 'at';
@@ -104,8 +104,25 @@ export const HISTOGRAM_BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 /** Fields of the duration hash that are no bucket. */
 export const DURATION_SUM_US = 'sum';
 
-/** Most names of each kind that get a series of their own; the rest is `other`. First come, first served. */
-export const SERIES_LIMITS = { service: 500, event_type: 500, feature: 200, endpoint: 1_000, gauge: 5_000 } as const;
+/**
+ * Most names of each kind that get a series of their own; the rest is `other`. First come, first served.
+ *
+ * `http_route` are service, method and endpoint of the requests that Prometheus scrapes, `http_method` the same for further
+ * methods of an endpoint that is known: they have places of their own, for the HEAD of a known endpoint is rare and comes
+ * late. What comes after those counts in the `endpoint="other"` of its service and method, where those are among the first
+ * `http_rest`, else in that of the service `other`: with the ten methods, 1,000 series in all. `http_status` are those with
+ * a status; later ones have its class.
+ */
+export const SERIES_LIMITS = {
+  service: 500,
+  event_type: 500,
+  feature: 200,
+  http_route: 700,
+  http_method: 200,
+  http_rest: 90,
+  http_status: 5_000,
+  gauge: 5_000,
+} as const;
 export type SeriesKind = keyof typeof SERIES_LIMITS;
 
 /** A feature's name that is longer is no name. */
@@ -124,3 +141,8 @@ export const METHODS: ReadonlySet<string> = new Set([
   'CONNECT',
   'TRACE',
 ]);
+
+/** What stands for statuses beyond the limit: `5xx`, which `status=~"5.."` finds as well. */
+export function statusClass(statusCode: number): string {
+  return `${Math.floor(statusCode / 100)}xx`;
+}

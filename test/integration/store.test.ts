@@ -6,7 +6,13 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MIGRATION_NAMES } from '../../migrations/names.js';
 import { beginEpoch, moveCheckpoint, readCheckpoint } from '../../src/store/checkpoints.js';
-import { ApiMetricRow, ProjectionCheckpoint, SystemMetricRow, UserEventRow } from '../../src/store/entities.js';
+import {
+  ApiMetricRow,
+  CounterBase,
+  ProjectionCheckpoint,
+  SystemMetricRow,
+  UserEventRow,
+} from '../../src/store/entities.js';
 import { Lease } from '../../src/store/lease.js';
 import { migrate } from '../../src/store/migrate.js';
 import { MIGRATIONS, openOrm } from '../../src/store/orm.js';
@@ -62,6 +68,7 @@ test('every entity reads a row of the migrated schema', async () => {
     [now],
   );
   await beginEpoch(store().pool, 'tables', 'me', 'then');
+  await store().pool.query(`insert into counter_bases values ('events', 'user_login', 9007199254740993)`);
   const orm = await openOrm(store().url);
   try {
     const em = orm.em.fork();
@@ -76,6 +83,8 @@ test('every entity reads a row of the migrated schema', async () => {
     );
     const checkpoint = await em.findOneOrFail(ProjectionCheckpoint, { name: 'tables' });
     assert.equal([checkpoint.holder, String(checkpoint.epoch)], ['me', '1']);
+    const base = await em.findOneOrFail(CounterBase, { kind: 'events', key: 'user_login' });
+    assert.is(base.value, '9007199254740993');
   } finally {
     await orm.close();
   }

@@ -29,7 +29,16 @@ interface Named<K extends LogEvent['kind']> {
   label: string;
 }
 
-const LIMITS = { service: 500, eventType: 500, feature: 200, endpoint: 1000, gauge: 5000 };
+const LIMITS = {
+  service: 500,
+  eventType: 500,
+  feature: 200,
+  gauge: 5000,
+  route: 700,
+  method: 200,
+  rest: 90,
+  status: 5000,
+};
 const BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const METHODS = 'GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE'.split(' ');
 const THIRTY_MINUTES_MS = 1_800_000;
@@ -54,7 +63,12 @@ const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export class Recount {
   private readonly users: (Named<'user'> & { feature: string | null })[] = [];
-  private readonly apis: (Named<'api'> & { us: number | null; series: [string, string, string]; route: string })[] = [];
+  private readonly apis: (Named<'api'> & {
+    us: number | null;
+    series: [string, string, string];
+    status: string;
+    route: string;
+  })[] = [];
   private readonly systems: (Named<'system'> & { admitted: boolean })[] = [];
 
   /** @param events in the order of the log */
@@ -65,7 +79,11 @@ export class Recount {
     const service = new Admission(LIMITS.service);
     const eventType = new Admission(LIMITS.eventType, ['user_registered', 'user_login', 'feature_used']);
     const featureNames = new Admission(LIMITS.feature);
-    const endpoint = new Admission(LIMITS.endpoint);
+    const routes = new Admission(LIMITS.route);
+    const methods = new Admission(LIMITS.method);
+    const ownEndpoints = new Map<string, string>();
+    const rests = new Admission(LIMITS.rest);
+    const statuses = new Admission(LIMITS.status);
     const gauge = new Admission(LIMITS.gauge);
     for (const event of events) {
       const timeMs = event.occurredAtMs;
@@ -87,10 +105,19 @@ export class Recount {
         const upper = event.body.method.toUpperCase();
         const method = METHODS.includes(upper) ? upper : 'OTHER';
         const route = routeOf(event.body.endpoint);
-        const path = endpoint.has(JSON.stringify([label, route])) ? route : 'other';
+        let series: [string, string, string] = [label, method, route];
+        const first = ownEndpoints.get(JSON.stringify([label, route]));
+        const isOwn =
+          first === undefined ? routes.has(`${label} ${route}`) : first === method || methods.has(series.join());
+        if (isOwn && first === undefined) ownEndpoints.set(JSON.stringify([label, route]), method);
+        if (!isOwn) {
+          series = [rests.has(JSON.stringify([label, method])) ? label : 'other', method, 'other'];
+        }
+        const code = event.body.status_code;
+        const status = statuses.has(JSON.stringify([series, code])) ? String(code) : `${String(code)[0]}xx`;
         const took = event.body.response_time_ms;
         const us = took === undefined ? null : Math.round(took * 1000);
-        this.apis.push({ event, timeMs, label, us, series: [label, method, path], route });
+        this.apis.push({ event, timeMs, label, us, series, status, route });
       }
     }
   }
@@ -155,8 +182,8 @@ export class Recount {
   counters() {
     const requests = new Map<string, number>();
     const durations = new Map<string, { buckets: number[]; sumUs: number }>();
-    for (const { event, series, us } of this.apis) {
-      const key = JSON.stringify([...series, event.body.status_code]);
+    for (const { series, status, us } of this.apis) {
+      const key = JSON.stringify([...series, status]);
       requests.set(key, (requests.get(key) ?? 0) + 1);
       if (us === null) continue;
       const found = durations.get(JSON.stringify(series)) ?? { buckets: BOUNDS_S.map(() => 0).concat(0), sumUs: 0 };

@@ -144,8 +144,9 @@ for (const name of ['redis', 'postgres'] as const) {
 
   test(`${name} counts the platform since the beginning as the recount does`, async () => {
     const { nowMs, recount } = bench();
-    const found = await source().platformCounters(nowMs);
+    const found = await source().platformCounters(nowMs, EVENTS);
     const wanted = recount.counters();
+    assert.is(found.sequence, EVENTS);
     const requests = found.requests.map(
       ({ service, method, endpoint, status, count }) =>
         [JSON.stringify([service, method, endpoint, status]), count] as const,

@@ -27,8 +27,41 @@ test('what was admitted is handed out once, with the position at which it was', 
 
 test('a million distinct names are bounded', () => {
   const registry = new SeriesRegistry([]);
-  for (let index = 0; index < 1_000_000; index += 1) registry.label('endpoint', `/e${index}`, index);
-  assert.is(registry.takeFresh().length, SERIES_LIMITS.endpoint);
+  for (let index = 0; index < 1_000_000; index += 1) registry.label('gauge', `g${index}`, index);
+  assert.is(registry.takeFresh().length, SERIES_LIMITS.gauge);
+});
+
+const ROUTES = SERIES_LIMITS.http_route;
+const RESTS = SERIES_LIMITS.http_rest;
+for (const [given, before, series] of [
+  ['among the first', 0, 'web\tGET\t/'],
+  ['after all places of endpoints are taken', ROUTES, 'web\tGET\tother'],
+  ['after those of the rest are taken, too', ROUTES + RESTS, 'other\tGET\tother'],
+] as const) {
+  test(`a request that comes ${given} counts for ${JSON.stringify(series)}`, () => {
+    const registry = new SeriesRegistry([]);
+    for (let index = 0; index < before; index += 1) registry.httpSeries(`s${index}`, 'GET', '/', index);
+    assert.is(registry.httpSeries('web', 'GET', '/', before), series);
+  });
+}
+
+test('further methods of known endpoints have places of their own, as many as there are', () => {
+  const registry = new SeriesRegistry([]);
+  for (let index = 0; index < ROUTES; index += 1) registry.httpSeries(`s${index}`, 'GET', '/', index);
+  for (let index = 0; index < SERIES_LIMITS.http_method; index += 1) {
+    assert.is(registry.httpSeries(`s${index}`, 'HEAD', '/', ROUTES + index), `s${index}\tHEAD\t/`);
+  }
+  assert.is(registry.httpSeries(`s${ROUTES - 1}`, 'HEAD', '/', 9_999), `s${ROUTES - 1}\tHEAD\tother`);
+  assert.is(registry.httpSeries('s0', 'HEAD', '/', 9_999), 's0\tHEAD\t/', 'what was admitted stays');
+});
+
+test('a status that comes after all places of statuses are taken is its class', () => {
+  const registry = new SeriesRegistry([]);
+  for (let index = 0; index < SERIES_LIMITS.http_status; index += 1) registry.httpStatus(`s${index}`, 200, index);
+  assert.equal(
+    [200, 201, 503].map((code) => registry.httpStatus('s0', code, 9_999)),
+    ['s0\t200', 's0\t2xx', 's0\t5xx'],
+  );
 });
 
 test('names that mean something to JavaScript are names like any other', () => {

@@ -269,13 +269,13 @@ test('the maximum of a minute is the largest time of its requests, in whatever o
 });
 
 test('past the limit of endpoints a request counts as other, and its totals stay', () => {
-  const requests = Array.from({ length: SERIES_LIMITS.endpoint + 5 }, (_, index) => ({
+  const requests = Array.from({ length: SERIES_LIMITS.http_route + 5 }, (_, index) => ({
     fact: { ...API, route: `/r${index}` },
     sequence: index,
   }));
   const delta = fold(requests);
   assert.is(delta.http[['web', 'GET', 'other', '503'].join(PART)], 5);
-  assert.is(delta.minutes[NOON]?.req, SERIES_LIMITS.endpoint + 5);
+  assert.is(delta.minutes[NOON]?.req, SERIES_LIMITS.http_route + 5);
 });
 
 const BUCKETS: readonly [us: number, bucket: number][] = [

@@ -1,8 +1,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { CountsSource } from '../../../src/queries/aggregates.js';
+import { type CountsSource, SourceOutdated } from '../../../src/queries/aggregates.js';
 import { AnswerCache } from '../../../src/queries/answer-cache.js';
 import { CountsReader } from '../../../src/queries/counts-reader.js';
+import { GetPrometheusHandler } from '../../../src/queries/get-prometheus.js';
 import { QueryUnavailable } from '../../../src/queries/unavailable.js';
 import { waitFor } from '../../support/servers.js';
 
@@ -169,6 +170,63 @@ test('a bounded number of answers is kept', async () => {
   assert.is(computed, 100);
   await cache.get('0', '1', compute);
   assert.is(computed, 101);
+});
+
+/** Scrapes with sources that stand where the test says. */
+function setUpScrapes() {
+  const at = { redis: 0, postgres: 0, asked: [] as string[] };
+  const standing = <N extends CountsSource['name']>(name: N): CountsSource & { name: N } => ({
+    ...METHODS,
+    activeUsers: notAsked,
+    name,
+    platformCounters: async (_nowMs, fromSequence) => {
+      at.asked.push(name);
+      const sequence = at[name];
+      if (name === 'redis' && sequence < fromSequence) throw new SourceOutdated('behind');
+      return {
+        sequence,
+        requests: [],
+        durations: [],
+        events: [{ eventType: 'position', count: sequence }],
+        activeUsers: { daily: 0, weekly: 0, monthly: 0 },
+        gauges: [],
+      };
+    },
+  });
+  const reader = new CountsReader({
+    redis: { ...standing('redis'), check: async () => undefined },
+    postgres: standing('postgres'),
+    now: () => 0,
+  });
+  const handler = new GetPrometheusHandler(reader, async () => [], Date.now);
+  const scrape = async (): Promise<number | undefined> => {
+    const events = (await handler.execute()).find(({ name }) => name === 'platform_events_total');
+    return events?.samples.find(({ labels }) => labels.event_type === 'position')?.value;
+  };
+  return { at, scrape };
+}
+
+test('a scrape never answers from an earlier position than one before it', async () => {
+  const { at, scrape } = setUpScrapes();
+  Object.assign(at, { redis: 5, postgres: 9 });
+  assert.is(await scrape(), 5);
+  at.redis = 3;
+  assert.is(await scrape(), 9, 'Postgres where Redis is behind');
+  at.redis = 8;
+  assert.is(await scrape(), 9, 'as long as it is');
+  at.redis = 10;
+  assert.is(await scrape(), 10);
+  assert.equal(at.asked, ['redis', 'redis', 'postgres', 'redis', 'postgres', 'redis']);
+});
+
+test('where Postgres was restored to an earlier position the counters begin anew with it', async () => {
+  const { at, scrape } = setUpScrapes();
+  Object.assign(at, { redis: 50, postgres: 50 });
+  assert.is(await scrape(), 50);
+  Object.assign(at, { redis: 4, postgres: 4 });
+  assert.is(await scrape(), 4);
+  Object.assign(at, { redis: 6, postgres: 6 });
+  assert.equal([await scrape(), at.asked.at(-1)], [6, 'redis']);
 });
 
 test.run();

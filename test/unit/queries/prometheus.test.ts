@@ -19,6 +19,7 @@ import { createServiceMetrics } from '../../../src/telemetry/service-metrics.js'
 const test = suite('what Prometheus scrapes');
 
 const EMPTY: PlatformCounters = {
+  sequence: 0,
   requests: [],
   durations: [],
   events: [],
@@ -27,11 +28,12 @@ const EMPTY: PlatformCounters = {
 };
 const NASTY = '/a"b\\c\nd\u00e9';
 const FILLED: PlatformCounters = {
+  sequence: 9,
   requests: [
-    { service: 'web', method: 'POST', endpoint: '/users/:id', status: 201, count: 2 },
-    { service: 'web', method: 'GET', endpoint: NASTY, status: 500, count: 1 },
-    { service: 'web', method: 'GET', endpoint: NASTY, status: 200, count: 3 },
-    { service: 'auth', method: 'GET', endpoint: 'other', status: 200, count: 9_007_199_254_740_991 },
+    { service: 'web', method: 'POST', endpoint: '/users/:id', status: '201', count: 2 },
+    { service: 'web', method: 'GET', endpoint: NASTY, status: '500', count: 1 },
+    { service: 'web', method: 'GET', endpoint: NASTY, status: '200', count: 3 },
+    { service: 'auth', method: 'GET', endpoint: 'other', status: '200', count: 9_007_199_254_740_991 },
   ],
   durations: [
     {
@@ -136,8 +138,7 @@ function sameInPromClient(): Registry {
   const registers = [new Registry()];
   const labelNames = ['service', 'method', 'endpoint', 'status'];
   const requests = new Counter({ name: 'http_requests_total', help: 'Requests', labelNames, registers });
-  for (const { count, status, ...labels } of FILLED.requests)
-    requests.inc({ ...labels, status: String(status) }, count);
+  for (const { count, status, ...labels } of FILLED.requests) requests.inc({ ...labels, status }, count);
   const durations = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'a \\ and\na line',
