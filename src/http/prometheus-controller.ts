@@ -4,7 +4,6 @@ import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
   EXPOSITION_CONTENT_TYPES,
-  type ExpositionFormat,
   type MetricFamily,
   registryFamilies,
   renderExposition,
@@ -12,6 +11,7 @@ import {
 import { GetPrometheus } from '../queries/get-prometheus.js';
 import { QueryUnavailable } from '../queries/unavailable.js';
 import { bearerToken, Public, unauthorized } from './auth/jwt-guard.js';
+import { chooseExposition } from './exposition-format.js';
 import { HttpContext } from './http-context.js';
 
 /** What Prometheus scrapes: the platform's metrics from the log, and the service's own. */
@@ -30,7 +30,7 @@ export class PrometheusController {
     const platform = await this.#platform();
     metrics.platformReadable.set(platform === undefined ? 0 : 1);
     const own = registryFamilies(await metrics.registry.getMetricsAsJSON());
-    const format = chooseFormat(request.headers.accept);
+    const format = chooseExposition(request.headers.accept);
     void reply.type(EXPOSITION_CONTENT_TYPES[format]);
     return renderExposition([...(platform ?? []), ...own], format);
   }
@@ -52,9 +52,4 @@ function checkToken(request: FastifyRequest, wanted: string): void {
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
     throw unauthorized('The scrape token is missing or wrong', undefined);
   }
-}
-
-/** OpenMetrics where it is asked for by name; Prometheus names its wishes in order of preference. */
-function chooseFormat(accept: string | undefined): ExpositionFormat {
-  return accept?.includes('application/openmetrics-text') === true ? 'openmetrics' : 'text';
 }

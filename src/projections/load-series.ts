@@ -1,9 +1,9 @@
 import type { Pool, PoolClient } from 'pg';
-import { EVENT_TYPES, SERIES_LIMITS, type SeriesKind } from '../store/summary-schema.js';
+import { SERIES_LIMITS, type SeriesKind, WELL_KNOWN_EVENT_TYPES } from '../store/summary-schema.js';
 import { SeriesRegistry } from './series-registry.js';
 
 /** Event types that have a series whether or not they came first. */
-const ALWAYS_ADMITTED = Object.values(EVENT_TYPES).map((key) => ({ kind: 'event_type' as const, key }));
+const ALWAYS_ADMITTED = WELL_KNOWN_EVENT_TYPES.map((key) => ({ kind: 'event_type' as const, key }));
 
 /** Reads which names have a series of their own. */
 export async function loadSeries(client: Pool | PoolClient): Promise<SeriesRegistry> {

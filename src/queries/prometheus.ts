@@ -1,4 +1,4 @@
-import { HISTOGRAM_BOUNDS_S } from '../store/summary-schema.js';
+import { HISTOGRAM_BOUNDS_S, WELL_KNOWN_EVENT_TYPES } from '../store/summary-schema.js';
 import type { HttpSeries, PlatformCounters } from './aggregates.js';
 import type { MetricFamily, Sample } from './exposition.js';
 import type { FiringAlert } from './summary.js';
@@ -24,7 +24,7 @@ export function platformFamilies(counters: PlatformCounters, firing: readonly Fi
       name: 'platform_events_total',
       help: 'User events of the platform by event type',
       type: 'counter',
-      samples: ordered(counters.events.map(({ eventType, count }) => sample({ event_type: eventType }, count))),
+      samples: ordered(withKnownTypes(counters.events).map(([type, count]) => sample({ event_type: type }, count))),
     },
     {
       name: 'platform_active_users',
@@ -47,6 +47,13 @@ export function platformFamilies(counters: PlatformCounters, firing: readonly Fi
       samples: ordered(distinctAlerts(firing).map((labels) => sample(labels, 1))),
     },
   ];
+}
+
+/** Well-known types are 0 before their first event, so that its increase is seen, and rules find a series. */
+function withKnownTypes(events: PlatformCounters['events']): [eventType: string, count: number][] {
+  const counts = new Map(WELL_KNOWN_EVENT_TYPES.map((type) => [type, 0]));
+  for (const { eventType, count } of events) counts.set(eventType, count);
+  return [...counts];
 }
 
 function sample(labels: Readonly<Record<string, string>>, value: number): Sample {

@@ -11,13 +11,13 @@
 import type { PoolClient } from 'pg';
 import {
   DURATION_SUM_US,
-  EVENT_TYPES,
   HISTOGRAM_BOUNDS_S,
   METHODS,
   OTHER,
   OTHER_METHOD,
   PART,
   statusClass,
+  WELL_KNOWN_EVENT_TYPES,
 } from './summary-schema.js';
 
 export const COUNTER_KINDS = ['http', 'duration', 'events'] as const;
@@ -122,7 +122,7 @@ async function countEvents(client: PoolClient, table: string, { events }: Counte
      from (select event_type, count(*) as events from ${table} group by event_type) as counted
      left join known_series as known on known.kind = 'event_type' and known.key = event_type
      group by 1`,
-    [OTHER, Object.values(EVENT_TYPES)],
+    [OTHER, WELL_KNOWN_EVENT_TYPES],
   );
   for (const { event_type: eventType, events: count } of rows) add(events, eventType, Number(count));
 }

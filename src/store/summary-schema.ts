@@ -99,6 +99,15 @@ export const USER_SETS = { login: 'login', patient: 'patient', featurePrefix: 'f
 
 export const EVENT_TYPES = { registered: 'user_registered', login: 'user_login', featureUsed: 'feature_used' } as const;
 
+/** Event types of the contract that have a name, and not only a prefix. */
+export const WELL_KNOWN_EVENT_TYPES: readonly string[] = [
+  ...Object.values(EVENT_TYPES),
+  'user_logout',
+  'appointment_created',
+  'notification_sent',
+  'device_registered',
+];
+
 /** Upper bounds, in seconds, of the histogram that Prometheus scrapes. */
 export const HISTOGRAM_BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 /** Fields of the duration hash that are no bucket. */

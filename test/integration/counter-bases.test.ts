@@ -9,6 +9,7 @@ import { RedisSource } from '../../src/queries/redis-source.js';
 import { healthBounds } from '../../src/queries/services-health.js';
 import { SummaryLag } from '../../src/queries/summary-lag.js';
 import { keepDays } from '../../src/store/counters.js';
+import { migrate } from '../../src/store/migrate.js';
 import { dayOf, partitionName } from '../../src/store/partitions.js';
 import { inTransaction } from '../../src/store/postgres.js';
 import { readPosition } from '../../src/store/summary-position.js';
@@ -130,6 +131,24 @@ test('a day that somebody reads, or that a rebuild counts, is left as it is', as
   assert.is(await dropDay(pool, day), 'dropped');
   assert.is(await dropDay(pool, day), 'absent');
   assert.equal(await counters(), before);
+});
+
+test('a database of an earlier release gets the series that its log would have given', async () => {
+  const { pool, url } = harness.need('store');
+  await foldEvents(pool, randomEvents(6_000, 13, nowMs, DAYS));
+  const series = async () => {
+    const { rows } = await pool.query(
+      "select kind, key, first_sequence from known_series where kind like 'http%' order by kind, key",
+    );
+    return rows;
+  };
+  const folded = await series();
+  assert.ok(new Set(folded.map(({ kind }) => kind)).size === 4 && folded.length > 1_500);
+  await pool.query(`delete from known_series where kind like 'http%'`);
+  await pool.query('drop table counter_bases');
+  await pool.query(`delete from schema_migrations where name like '%counter_bases'`);
+  await migrate(url);
+  assert.equal(await series(), folded);
 });
 
 test('are bounded whatever a publisher sends, and their sums are whole', async () => {

@@ -41,6 +41,10 @@ const LIMITS = {
 };
 const BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const METHODS = 'GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE'.split(' ');
+const WELL_KNOWN =
+  'user_registered user_login user_logout feature_used appointment_created notification_sent device_registered'.split(
+    ' ',
+  );
 const THIRTY_MINUTES_MS = 1_800_000;
 const DAY_MS = 86_400_000;
 
@@ -77,7 +81,7 @@ export class Recount {
     routeOf: (endpoint: string) => string,
   ) {
     const service = new Admission(LIMITS.service);
-    const eventType = new Admission(LIMITS.eventType, ['user_registered', 'user_login', 'feature_used']);
+    const eventType = new Admission(LIMITS.eventType, WELL_KNOWN);
     const featureNames = new Admission(LIMITS.feature);
     const routes = new Admission(LIMITS.route);
     const methods = new Admission(LIMITS.method);
