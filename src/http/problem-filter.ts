@@ -1,5 +1,5 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { QueryUnavailable } from '../queries/unavailable.js';
 import type { Logger } from '../telemetry/logger.js';
 import { PROBLEM_MEDIA_TYPE, Problem, type ProblemName } from './problems.js';
@@ -10,10 +10,22 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly logger: Logger) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const problem = toProblem(error);
+    const http = host.switchToHttp();
+    const problem = methodNotAllowed(error, http.getRequest<FastifyRequest>()) ?? toProblem(error);
     if (problem.problem === 'internal_error') this.logger.error({ err: error }, 'A request failed');
-    sendProblem(host.switchToHttp().getResponse<FastifyReply>(), problem);
+    sendProblem(http.getResponse<FastifyReply>(), problem);
   }
+}
+
+const METHODS = ['GET', 'HEAD', 'POST'] as const;
+
+/** 405 where Nest has found no route but the address has one with another method. */
+function methodNotAllowed(error: unknown, request: FastifyRequest): Problem | undefined {
+  if (!(error instanceof HttpException) || error.getStatus() !== 404) return undefined;
+  const [url = ''] = request.url.split('?');
+  const allowed = METHODS.filter((method) => request.server.hasRoute({ method, url })).join(', ');
+  if (allowed === '') return undefined;
+  return new Problem('method_not_allowed', `Send ${allowed}`, { headers: { allow: allowed } });
 }
 
 /** Answers with a problem, unless an answer is under way already. */

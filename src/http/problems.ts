@@ -5,13 +5,14 @@ import type { Unavailable } from '../stream/append.js';
  * Every way in which a request can fail, with its status and title. The name is stable: it stands in `type` and
  * `reason` of the answer (RFC 9457) and in the documentation.
  */
-const PROBLEMS = {
+export const PROBLEMS = {
   malformed_request: { status: 400, title: 'The request is malformed' },
   malformed_body: { status: 400, title: 'The body cannot be read' },
   invalid_parameter: { status: 400, title: 'A parameter is not valid' },
   unauthorized: { status: 401, title: 'A valid bearer token is required' },
   insufficient_scope: { status: 403, title: 'The token does not allow this' },
   not_found: { status: 404, title: 'There is nothing here' },
+  method_not_allowed: { status: 405, title: 'The address does not take this method' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
   body_too_large: { status: 413, title: 'The body is too large' },
   uri_too_long: { status: 414, title: 'The address is too long' },

@@ -3,6 +3,7 @@ import { type RunningApp, startApp } from '../../src/app.js';
 import { signToken, TOKEN_DEFAULTS, type TokenRequest } from '../../src/cli/token.js';
 import { type Environment, loadConfig } from '../../src/config.js';
 import type { ManagedServer } from '../../src/devservices/index.js';
+import { AnswerChecker } from './answer-checker.js';
 import { startTestNats, startTestRedis, type TestDatabase, testDatabase } from './servers.js';
 
 export const TEST_SECRET = 'a secret for tests that has more than 32 bytes';
@@ -47,7 +48,9 @@ export interface Answer {
   json(): unknown;
 }
 
-/** A client of the service's HTTP face. */
+const checker = new AnswerChecker();
+
+/** A client of the service's HTTP face. An answer that is not as /openapi.json says fails the test. */
 export class TestClient {
   constructor(
     readonly url: string,
@@ -71,6 +74,7 @@ export class TestClient {
       ...(body === undefined ? {} : { body }),
     });
     const text = await response.text();
+    checker.check(method, path, { status: response.status, headers: response.headers, text });
     return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) };
   }
 

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readVersion } from '../../version.js';
 import { Public } from '../auth/jwt-guard.js';
 import { sendTagged } from '../conditional-answer.js';
-import { openApiDocument } from '../openapi.js';
+import { openApiDocument } from '../openapi/document.js';
 import { Problem } from '../problems.js';
 import { staticContent } from '../static-file.js';
 import { asyncApiDocument } from './asyncapi.js';
