@@ -134,9 +134,7 @@ export const DASHBOARD: Dashboard = {
     business: { appointments_created: points(41) },
     cpu_usage: { billing: points(12.5) },
     memory_usage: { billing: points(268_435_456) },
-    db_pool_active: { billing: points(4) },
-    db_pool_idle: { billing: points(6) },
-    db_pool_max: { billing: points(null) },
+    db_pool_usage: { billing: points(0.2) },
   },
   top: {
     services: [{ ...API, service_name: 'billing' }],
