@@ -23,7 +23,11 @@ const METHODS = ['GET', 'HEAD', 'POST'] as const;
 function methodNotAllowed(error: unknown, request: FastifyRequest): Problem | undefined {
   if (!(error instanceof HttpException) || error.getStatus() !== 404) return undefined;
   const [url = ''] = request.url.split('?');
-  const allowed = METHODS.filter((method) => request.server.hasRoute({ method, url })).join(', ');
+  // Routes are known by their patterns, and the only parameter is the name of a documentation page's file.
+  const patterns = [url, url.replace(/\/[^/]+$/, '/:name')];
+  const hasRoute = (method: (typeof METHODS)[number]): boolean =>
+    patterns.some((pattern) => request.server.hasRoute({ method, url: pattern }));
+  const allowed = METHODS.filter(hasRoute).join(', ');
   if (allowed === '') return undefined;
   return new Problem('method_not_allowed', `Send ${allowed}`, { headers: { allow: allowed } });
 }

@@ -95,8 +95,13 @@ function textOf(field: unknown, name: string): string {
 
 function table(rows: readonly (readonly string[])[], hasHead = false): string {
   const row = (cells: readonly string[], tag: string): string =>
-    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
+    `<tr>${cells.map((cell) => `<${tag}>${prose(cell)}</${tag}>`).join('')}</tr>`;
   return `<table>${rows.map((cells, index) => row(cells, hasHead && index === 0 ? 'th' : 'td')).join('')}</table>`;
+}
+
+/** Text for people: what stands between backticks is code. */
+function prose(text: string): string {
+  return escapeHtml(text).replace(/`([^`]+)`/g, '<code>$1</code>');
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

@@ -12,7 +12,10 @@ import { questionPaths } from './question-paths.js';
 /** The schema of a kind as REST clients send it: with `kind`, which only user events may leave out. */
 function withKind(schema: Json, kind: string): Json {
   const required = kind === 'user' ? [] : ['kind'];
-  return { allOf: [schema, { type: 'object', properties: { kind: { const: kind } }, required }] };
+  return {
+    title: `${kind} event`,
+    allOf: [schema, { type: 'object', properties: { kind: { const: kind } }, required }],
+  };
 }
 
 const CLOUD_EVENT_SCHEMA = {

@@ -92,6 +92,7 @@ test('a method that an address does not take is answered with 405 and those that
     ['GET', '/metrics/events', 'POST'],
     ['PUT', '/metrics/events/batch?x=1', 'POST'],
     ['POST', '/health', 'GET, HEAD'],
+    ['POST', '/docs/swagger.js', 'GET, HEAD'],
   ] as const) {
     const answer = await service.client.send(method, path);
     assert.is(answer.status, 405, `${method} ${path}`);
