@@ -59,15 +59,15 @@ export class MetricsController {
     const question = parseDashboardQuestion(given, this.context.now(), this.context.retentionDays);
     if (!question.ok) throw invalid(question.problems);
     const dashboard = await this.queryBus.execute(new GetDashboard(question.value));
-    if (csvSeries === undefined) sendState(request, reply, dashboard, withoutClock(dashboard));
+    if (csvSeries === undefined) sendState(request, reply, dashboard, clockFieldsOf(dashboard));
     else sendCsv(request, reply, seriesToCsv(dashboard.series[csvSeries]));
   }
 }
 
-/** Without what changes with each millisecond: the running interval's rate, and how much of the period before is compared. */
-function withoutClock({ series, comparison, ...rest }: Dashboard): object {
-  const { request_rate: _rate, ...countedSeries } = series;
-  return { ...rest, series: countedSeries, comparison: comparison === null ? null : comparison.numbers };
+/** What changes with each millisecond: the running interval's rate, and how much of the period before is compared. */
+function clockFieldsOf({ series, comparison }: Dashboard): string[] {
+  const rates = `"request_rate":${JSON.stringify(series.request_rate)}`;
+  return comparison === null ? [rates] : [rates, `"to":${JSON.stringify(comparison.to)}`];
 }
 
 /** @returns the series that is asked for as CSV; undefined for JSON. @throws Problem invalid_parameter */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { OnModuleDestroy } from '@nestjs/common';
 import type { Summary } from '../../queries/summary.js';
+import { QueryUnavailable, within } from '../../queries/unavailable.js';
 import type { SummaryWindow } from '../../queries/windows.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { stateOf } from '../entity-tag.js';
@@ -25,6 +26,8 @@ export const SUMMARY_STREAMS_DEFAULTS: SummaryStreamsOptions = {
 };
 
 const RETRY_AFTER_SECONDS = '10';
+/** Whoever answers has bounds of its own; this one keeps a window's clients from waiting for an answer that never comes. */
+const ASK_TIMEOUT_MS = 10_000;
 
 export interface StreamRequest {
   readonly window: SummaryWindow;
@@ -93,7 +96,9 @@ export class SummaryStreams implements OnModuleDestroy {
 
   async #poll(window: SummaryWindow): Promise<PolledState> {
     try {
-      const json = JSON.stringify(await this.ask(window));
+      const json = JSON.stringify(
+        await within(ASK_TIMEOUT_MS, this.ask(window), () => new QueryUnavailable('No answer in time')),
+      );
       const id = stateOf(json);
       return { id, frame: frame('summary', json, id) };
     } catch (error) {

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { signToken, TOKEN_DEFAULTS } from '../../../src/cli/token.js';
+import { AnswerChecker } from '../../support/answer-checker.js';
 import { EventReader } from '../../support/event-stream.js';
 import { waitFor } from '../../support/servers.js';
 import { startTestService, TEST_SECRET, TestClient, type TestService } from '../../support/service.js';
@@ -54,6 +55,8 @@ test('sends the summary at once, and again when it has changed', async () => {
   assert.is(first.event, 'summary');
   assert.is((JSON.parse(first.data) as { window_seconds: number }).window_seconds, 3_600);
   assert.is(reader.retryMs, 3_000);
+  const asAnswer = new Headers({ 'content-type': 'application/json', etag: 'W/"a"', 'cache-control': 'no-cache' });
+  new AnswerChecker().check('GET', '/metrics/summary', { status: 200, headers: asAnswer, text: first.data });
   await postRequest();
   const changed = await waitFor('the request in an event', () =>
     reader.events.find(({ data }) => requestsIn(data) === requestsIn(first.data) + 1),
