@@ -3,6 +3,7 @@ import type { Config } from '../config.js';
 import type { BusinessMapping } from '../config-files.js';
 import type { CodecOptions } from '../events/codec.js';
 import type { Lifecycle } from '../lifecycle.js';
+import { NatsServicesWorker } from '../projections/nats-services.js';
 import { PartitionKeeper } from '../projections/partition-keeper.js';
 import { Projector } from '../projections/projector.js';
 import { RollupWorker } from '../projections/rollup-worker.js';
@@ -59,6 +60,17 @@ export async function startProjections(config: Config, parts: ProjectionParts): 
   const rollups = new RollupWorker({ pool, databaseUrl, retentionDays, logger });
   rollups.start();
   lifecycle.onStop('rollups', () => rollups.stop());
+
+  const natsServices = new NatsServicesWorker({
+    connection: parts.connection,
+    appender: parts.appender,
+    databaseUrl,
+    aggregationIntervalSeconds: config.aggregationIntervalSeconds,
+    logger,
+    now: Date.now,
+  });
+  natsServices.start();
+  lifecycle.onStop('nats services', () => natsServices.stop());
 
   const projector = new Projector({
     ...parts,

@@ -4,7 +4,15 @@ import { Client } from 'pg';
 export const LOCK_NAMESPACE = 0x4d_54_52_43;
 
 /** Names of the service's advisory locks and the second half of their keys. */
-export const LOCKS = { migrations: 1, projector: 2, partitions: 3, summaries: 4, rollups: 5, sessions: 6 } as const;
+export const LOCKS = {
+  migrations: 1,
+  projector: 2,
+  partitions: 3,
+  summaries: 4,
+  rollups: 5,
+  sessions: 6,
+  natsServices: 7,
+} as const;
 export type LockName = keyof typeof LOCKS;
 
 const CONNECT_TIMEOUT_MS = 10_000;

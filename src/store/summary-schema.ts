@@ -108,6 +108,14 @@ export const WELL_KNOWN_EVENT_TYPES: readonly string[] = [
   'device_registered',
 ];
 
+/** Measurements that the service takes of NATS services by asking them; counts are since their instances started. */
+export const NATS_METRICS = {
+  instances: 'nats_instances',
+  requests: 'nats_requests',
+  errors: 'nats_errors',
+  averageProcessingTime: 'nats_average_processing_time',
+} as const;
+
 /** Upper bounds, in seconds, of the histogram that Prometheus scrapes. */
 export const HISTOGRAM_BOUNDS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 /** Fields of the duration hash that are no bucket. */

@@ -14,6 +14,9 @@ export const ServiceHealthSchema = describing<ServiceHealth>()(
       service_name: text('The service'),
       status: status('degraded: a threshold is exceeded; unknown: silent for an interval; down: silent for three'),
       reasons: Type.Array(Type.String(), { description: 'Why it is not healthy' }),
+      sources: Type.Array(Type.Union([Type.Literal('events'), Type.Literal('nats')]), {
+        description: 'Who spoke for it in the last three intervals: events, or its answers as a NATS service',
+      }),
       last_seen_at: time('Its newest event'),
       request_rate: number('Requests per second'),
       error_rate: orNull('Requests with a status of 500 or more / requests, 0 to 1'),
@@ -21,6 +24,18 @@ export const ServiceHealthSchema = describing<ServiceHealth>()(
       p95_response_time_ms: orNull('95th percentile, milliseconds; from buckets, at most 2 % off'),
       cpu_usage: orNull('Latest measurement, percent'),
       memory_usage: orNull('Latest measurement, bytes'),
+      nats: Type.Union(
+        [
+          Type.Object({
+            instances: number('Instances that answered'),
+            requests: number('Requests since they started'),
+            errors: number('Errors since they started'),
+            average_processing_time_ms: orNull('Mean over requests, milliseconds'),
+          }),
+          Type.Null(),
+        ],
+        { description: 'What it answers to $SRV.STATS; null where it is no NATS service' },
+      ),
       db_pool: Type.Object(
         {
           active: orNull('Connections in use'),

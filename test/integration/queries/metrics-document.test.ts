@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { LogEvent } from '../../../src/events/kinds.js';
 import { CountsReader } from '../../../src/queries/counts-reader.js';
 import { HEADLINE_NUMBERS } from '../../../src/queries/dashboard-comparison.js';
 import { DashboardSource } from '../../../src/queries/dashboard-source.js';
@@ -10,7 +11,9 @@ import { GetPrometheusHandler } from '../../../src/queries/get-prometheus.js';
 import { GetServicesHealthHandler } from '../../../src/queries/get-services-health.js';
 import { GetSummary, GetSummaryHandler } from '../../../src/queries/get-summary.js';
 import { PostgresSource } from '../../../src/queries/postgres-source.js';
+import type { ServiceHealth } from '../../../src/queries/services-health.js';
 import { SessionReader } from '../../../src/queries/session-reader.js';
+import { NATS_METRICS } from '../../../src/store/summary-schema.js';
 import { createServiceMetrics } from '../../../src/telemetry/service-metrics.js';
 import { openStore, type TestStore } from '../../support/database.js';
 import { BUSINESS, foldEvents } from '../../support/fold-events.js';
@@ -19,6 +22,7 @@ import { randomEvents } from '../../support/random-events.js';
 
 const DOCUMENT = readFileSync(join(import.meta.dirname, '../../../../docs/metrics.md'), 'utf8');
 const COLUMNS = 7;
+const EVENTS = 2_000;
 const LIMITS = { errorRate: 0.05, responseTimeMs: 2_000, intervalSeconds: 300 };
 const DAY_MS = 86_400_000;
 const FIRING = { name: 'a', severity: 'info', labels: { service_name: 'web' }, value: 1, starts_at: 'then' };
@@ -76,10 +80,22 @@ function nameOf(leaf: string): string | undefined {
   return documented.has(`${family}*`) ? `${family}*` : undefined;
 }
 
+/** What the service `web` says as a NATS service. */
+function natsAnswers(nowMs: number): LogEvent[] {
+  return Object.values(NATS_METRICS).map((metric_name, index) => ({
+    kind: 'system',
+    body: { service_name: 'web', metric_name, value: 1 },
+    id: `nats-${index}`,
+    sequence: EVENTS + 1 + index,
+    occurredAtMs: nowMs,
+    timeFromLog: false,
+  }));
+}
+
 async function answers(store: TestStore): Promise<string[]> {
   const nowMs = Date.now();
   const now = (): number => nowMs;
-  await foldEvents(store.pool, randomEvents(2_000, 11, nowMs, 3));
+  await foldEvents(store.pool, [...randomEvents(EVENTS, 11, nowMs, 3), ...natsAnswers(nowMs)]);
   await foldAllSessions(store.pool);
   const postgres = new PostgresSource(store.pool, BUSINESS);
   const redis = { ...postgres, name: 'redis' as const, check: () => Promise.reject(new Error('away')) };
@@ -97,18 +113,16 @@ async function answers(store: TestStore): Promise<string[]> {
   const services = await health.execute();
   return [
     ...leaves(found, 'summary'),
-    ...leaves({ ...services, services: services.services.filter(({ reasons }) => reasons.length > 0) }, 'health'),
-    ...leaves(
-      withReasons(await dashboard.execute(new GetDashboard({ range, filters: {}, compare: true }))),
-      'dashboard',
-    ),
+    ...leaves(whole(services), 'health'),
+    ...leaves(whole(await dashboard.execute(new GetDashboard({ range, filters: {}, compare: true }))), 'dashboard'),
     ...families.map(({ name }) => name),
   ];
 }
 
-/** Leaves out healthy services, which have no reasons. */
-function withReasons<D extends { readonly services: readonly { readonly reasons: readonly string[] }[] }>(answer: D) {
-  return { ...answer, services: answer.services.filter(({ reasons }) => reasons.length > 0) };
+/** Leaves out healthy services, which have no reasons, and silent ones, which have no source. */
+function whole<D extends { readonly services: readonly Pick<ServiceHealth, 'reasons' | 'sources'>[] }>(answer: D) {
+  const { services } = answer;
+  return { ...answer, services: services.filter(({ reasons, sources }) => reasons.length > 0 && sources.length > 0) };
 }
 
 const test = suite('docs/metrics.md');

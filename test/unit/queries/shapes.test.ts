@@ -145,14 +145,72 @@ for (const [what, given, status, reasons] of [
   ],
   ['answers just in time', { requests: 1, timedRequests: 1, responseTimeUs: 2_000_000 }, 'healthy', []],
   ['is silent for one interval', { lastSeenMs: NOW - 300 * SECOND }, 'healthy', []],
-  ['is silent for longer', { lastSeenMs: NOW - 301 * SECOND }, 'unknown', ['silent for 301 s']],
-  ['is silent for less than three intervals', { lastSeenMs: NOW - 899 * SECOND }, 'unknown', ['silent for 899 s']],
-  ['is silent for three intervals', { lastSeenMs: NOW - 900 * SECOND }, 'down', ['silent for 900 s']],
+  [
+    'is silent for longer',
+    { lastSeenMs: NOW - 301 * SECOND },
+    'unknown',
+    [`no event since ${new Date(NOW - 301 * SECOND).toISOString()}`],
+  ],
+  [
+    'is silent for less than three intervals',
+    { lastSeenMs: NOW - 899 * SECOND },
+    'unknown',
+    [`no event since ${new Date(NOW - 899 * SECOND).toISOString()}`],
+  ],
+  [
+    'is silent for three intervals',
+    { lastSeenMs: NOW - 900 * SECOND },
+    'down',
+    [`no event since ${new Date(NOW - 900 * SECOND).toISOString()}`],
+  ],
   ['has a clock that is ahead', { lastSeenMs: NOW + 300 * SECOND }, 'healthy', []],
 ] as const) {
   test(`a service that ${what} is ${status}`, () => {
     const [judged] = shapeServicesHealth([service(given)], BOUNDS, LIMITS, NOW).services;
     assert.equal([judged?.status, judged?.reasons], [status, reasons]);
+  });
+}
+
+const NATS_ONLY = [
+  ['nats_instances', 2],
+  ['nats_requests', 100],
+  ['nats_errors', 5],
+  ['nats_average_processing_time', 12.5],
+] as const;
+const NATS = { instances: 2, requests: 100, errors: 5, average_processing_time_ms: 12.5 };
+for (const [what, given, status, sources, reasons, nats] of [
+  ['is known by NATS alone', { gauges: new Map(NATS_ONLY) }, 'healthy', ['nats'], [], NATS],
+  ['reports as well', { gauges: new Map(NATS_ONLY), requests: 1 }, 'healthy', ['events', 'nats'], [], NATS],
+  [
+    'has not been asked for anything yet',
+    { gauges: new Map([['nats_instances', 1]]) },
+    'healthy',
+    ['nats'],
+    [],
+    { instances: 1, requests: 0, errors: 0, average_processing_time_ms: null },
+  ],
+  [
+    'makes too many errors',
+    { gauges: new Map([...NATS_ONLY, ['nats_errors', 6] as const]) },
+    'degraded',
+    ['nats'],
+    ['error rate 0.0600 on NATS since its start is above 0.05'],
+    { ...NATS, errors: 6 },
+  ],
+  [
+    'takes too long',
+    { gauges: new Map([...NATS_ONLY, ['nats_average_processing_time', 2_000.5] as const]) },
+    'degraded',
+    ['nats'],
+    ['average processing time 2000.5 ms on NATS since its start is above 2000 ms'],
+    { ...NATS, average_processing_time_ms: 2_000.5 },
+  ],
+  ['measures only itself', { gauges: new Map([['cpu_usage', 1]]) }, 'healthy', ['events'], [], null],
+  ['is silent', { lastSeenMs: NOW - 7_200 * SECOND }, 'down', [], ['no event since 2026-11-24T10:34:56.000Z'], null],
+] as const) {
+  test(`a service that ${what} is ${status}, from ${sources.join(' and ') || 'nobody'}`, () => {
+    const [judged] = shapeServicesHealth([service(given)], BOUNDS, LIMITS, NOW).services;
+    assert.equal([judged?.status, judged?.sources, judged?.reasons, judged?.nats], [status, sources, reasons, nats]);
   });
 }
 
