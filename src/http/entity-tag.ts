@@ -4,12 +4,11 @@ import { hash } from 'node:crypto';
 const MAX_IF_NONE_MATCH_CHARACTERS = 4_096;
 
 /**
- * What changes by the clock alone: times of answering, rates whose window grows with each second, and how long a service
- * has been silent. It is looked for in the JSON's text: a quotation mark without a backslash before it is JSON's own, so
- * no name or text that came from a publisher is taken for one of these.
+ * What changes by the clock alone: times of answering, and rates whose window grows with each second. It is looked for in
+ * the JSON's text: a quotation mark without a backslash before it is JSON's own, so no name or text that came from a
+ * publisher is taken for one of these.
  */
-const BY_CLOCK_ALONE =
-  /(?<!\\)"(?:generated_at":"[^"\\]*"|request_rate":(?:null|-?[\d.]+(?:[eE][-+]?\d+)?)|silent for \d+ s")/g;
+const BY_CLOCK_ALONE = /(?<!\\)"(?:generated_at":"[^"\\]*"|request_rate":(?:null|-?[\d.]+(?:[eE][-+]?\d+)?))/g;
 
 /** The state that an answer tells: a hash of its JSON without what changes by the clock alone. */
 export function stateOf(json: string): string {

@@ -93,6 +93,7 @@ const SERVICE: ServiceHealth = {
   service_name: 'billing',
   status: 'degraded',
   reasons: ['error rate 0.0800 is above 0.05'],
+  sources: ['events'],
   last_seen_at: '2026-11-24T11:59:58.120Z',
   request_rate: 2.4,
   error_rate: 0.08,
@@ -100,6 +101,7 @@ const SERVICE: ServiceHealth = {
   p95_response_time_ms: 160.1,
   cpu_usage: 12.5,
   memory_usage: 268_435_456,
+  nats: null,
   db_pool: { active: 4, idle: 6, max: 20 },
 };
 
