@@ -1,7 +1,7 @@
 import { Controller, Get, Query, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Dashboard, DashboardSeries } from '../queries/dashboard.js';
+import type { DashboardSeries } from '../queries/dashboard.js';
 import { DASHBOARD_PARAMETERS, parseDashboardQuestion } from '../queries/dashboard-question.js';
 import { GetDashboard } from '../queries/get-dashboard.js';
 import { GetServicesHealth } from '../queries/get-services-health.js';
@@ -9,6 +9,7 @@ import { GetSummary } from '../queries/get-summary.js';
 import { RequireScope } from './auth/jwt-guard.js';
 import { sendCsv, sendState } from './conditional-answer.js';
 import { seriesToCsv } from './csv.js';
+import { clockFieldsOf } from './dashboard-clock.js';
 import { HttpContext } from './http-context.js';
 import { invalid, type Parameters, readParameters, readWindow } from './parameters.js';
 import { SERIES_NAMES } from './schemas/dashboard.js';
@@ -62,12 +63,6 @@ export class MetricsController {
     if (csvSeries === undefined) sendState(request, reply, dashboard, clockFieldsOf(dashboard));
     else sendCsv(request, reply, seriesToCsv(dashboard.series[csvSeries]));
   }
-}
-
-/** What changes with each millisecond: the running interval's rate, and how much of the period before is compared. */
-function clockFieldsOf({ series, comparison }: Dashboard): string[] {
-  const rates = `"request_rate":${JSON.stringify(series.request_rate)}`;
-  return comparison === null ? [rates] : [rates, `"to":${JSON.stringify(comparison.to)}`];
 }
 
 /** @returns the series that is asked for as CSV; undefined for JSON. @throws Problem invalid_parameter */

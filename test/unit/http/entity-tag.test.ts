@@ -1,6 +1,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { clockFieldsOf } from '../../../src/http/dashboard-clock.js';
 import { namesTag, stateOf, strongTag, weakTag } from '../../../src/http/entity-tag.js';
+import { DASHBOARD } from '../../../src/http/openapi/examples.js';
+import type { Dashboard } from '../../../src/queries/dashboard.js';
+import type { DashboardComparison } from '../../../src/queries/dashboard-comparison.js';
 
 const test = suite('Entity tags');
 const state = (value: unknown): string => stateOf(JSON.stringify(value));
@@ -28,6 +32,26 @@ const OTHER: [what: string, a: unknown, b: unknown][] = [
 for (const [what, a, b] of OTHER) {
   test(`${what} makes another state`, () => assert.is.not(state(a), state(b)));
 }
+
+const dashboardState = (dashboard: Dashboard): string => stateOf(JSON.stringify(dashboard), clockFieldsOf(dashboard));
+const withRate = (value: number): Dashboard => ({
+  ...DASHBOARD,
+  series: { ...DASHBOARD.series, request_rate: [{ t: DASHBOARD.from, value }] },
+});
+const comparedTo = (to: string, from = DASHBOARD.from): Dashboard => ({
+  ...DASHBOARD,
+  comparison: { from, to, numbers: {} as DashboardComparison['numbers'] },
+});
+
+test("a dashboard's state is the same while only its running interval gets longer", () => {
+  assert.is(dashboardState(withRate(1)), dashboardState(withRate(2)));
+  assert.is(
+    dashboardState(comparedTo('2026-01-01T00:00:00.001Z')),
+    dashboardState(comparedTo('2026-01-01T00:00:00.002Z')),
+  );
+  assert.is.not(dashboardState(comparedTo('', 'a')), dashboardState(comparedTo('', 'b')));
+  assert.is.not(dashboardState(DASHBOARD), dashboardState({ ...DASHBOARD, to: DASHBOARD.from }));
+});
 
 const TAG = strongTag('bytes');
 const NAMED: [header: string | undefined, expected: boolean][] = [
