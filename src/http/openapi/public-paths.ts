@@ -37,6 +37,13 @@ function assets(operationId: string, summary: string): Json {
   return open(operationId, 'documentation', summary, responses, [name, IF_NONE_MATCH]);
 }
 
+/** 503 tells how the service is; once it stops, it is the problem that it is everywhere. */
+function notReady(): Json {
+  const status = answer('Not ready', reference('Status'), { ...STATUS, status: 'down' });
+  const stopping = problems()[503] as Json;
+  return { ...stopping, ...status, content: { ...(stopping.content as Json), ...(status.content as Json) } };
+}
+
 /** The routes for whoever runs the service, and for readers. */
 export function publicPaths(): Json {
   return {
@@ -65,7 +72,7 @@ export function publicPaths(): Json {
     '/health/detailed': open('isReady', 'operating', 'Each server with its latency, each projection with its lag', {
       ...problems(),
       200: answer('Ready, or degraded because Redis is away', reference('Status'), STATUS),
-      503: answer('Not ready', reference('Status'), { ...STATUS, status: 'down' }),
+      503: notReady(),
     }),
     '/openapi.json': file('openApi', 'This document', 'application/json'),
     '/asyncapi.json': file('asyncApi', 'What comes and goes over NATS, as AsyncAPI 3.0', 'application/json'),

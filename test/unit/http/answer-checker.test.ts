@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { SERVICES_HEALTH, SUMMARY } from '../../../src/http/openapi/examples.js';
+import { SERVICES_HEALTH, STATUS, SUMMARY } from '../../../src/http/openapi/examples.js';
 import { Problem } from '../../../src/http/problems.js';
 import { AnswerChecker } from '../../support/answer-checker.js';
 
@@ -27,6 +27,8 @@ const GOOD: [what: string, given: Given][] = [
   ['an answer', ['GET', '/metrics/summary?window=1h', 200, { ...TAG, ...JSON_TYPE }, SUMMARY]],
   ['a 304', ['GET', '/metrics/summary', 304, TAG, '']],
   ['a problem', ['GET', '/metrics/summary', 401, CHALLENGE, refused]],
+  ['that it is not ready', ['GET', '/health/detailed', 503, JSON_TYPE, STATUS]],
+  ['that it stops', ['GET', '/health/detailed', 503, PROBLEM_TYPE, new Problem('stopping', 'no').toBody()]],
   ['a HEAD', ['HEAD', '/metrics/summary', 200, { ...TAG, ...JSON_TYPE }, '']],
   ['an address that is not there', ['GET', '/nothing', 404, PROBLEM_TYPE, new Problem('not_found', 'no').toBody()]],
   [
