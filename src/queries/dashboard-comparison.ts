@@ -11,6 +11,8 @@ export interface Change {
   readonly change: number | null;
 }
 
+const MINUTE_MS = 60_000;
+
 export const HEADLINE_NUMBERS = [
   'requests',
   'errors',
@@ -49,11 +51,13 @@ export interface PeriodCounts {
 
 /**
  * The period of the same length that ends where a range begins. Of a range that is not over yet, as much is compared as
- * has passed: a morning with a morning, and not with a whole day.
+ * has passed, in whole minutes: a morning with a morning, and not with a whole day. All who ask within a minute, of whichever
+ * process, compare with the same.
  */
 export function previousPeriod({ fromMs, toMs }: Stretch, nowMs: number): Stretch {
   const lengthMs = toMs - fromMs;
-  return { fromMs: fromMs - lengthMs, toMs: Math.max(fromMs - lengthMs + 1, Math.min(toMs, nowMs) - lengthMs) };
+  const passedMs = Math.floor(nowMs / MINUTE_MS) * MINUTE_MS;
+  return { fromMs: fromMs - lengthMs, toMs: Math.max(fromMs - lengthMs + 1, Math.min(toMs, passedMs) - lengthMs) };
 }
 
 /** Sets each headline number beside that of the period before. */

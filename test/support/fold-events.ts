@@ -19,13 +19,17 @@ export const BUSINESS: BusinessTypes = {
 };
 
 /** Writes events into the tables and the outbox as the projector does, from where the checkpoint stands. */
-export async function foldEvents(pool: Pool, events: readonly LogEvent[]): Promise<void> {
+export async function foldEvents(
+  pool: Pool,
+  events: readonly LogEvent[],
+  eventsPerBatch = EVENTS_PER_BATCH,
+): Promise<void> {
   const registry = await loadSeries(pool);
   const partitions = new Partitions(pool);
   await partitions.ensure(new Set(events.map((event) => dayOf(event.occurredAtMs))));
   let checkpoint = await beginEpoch(pool, TABLES_PROJECTION, 'test', '2026-01-01T00:00:00Z');
-  for (let at = 0; at < events.length; at += EVENTS_PER_BATCH) {
-    const batch = events.slice(at, at + EVENTS_PER_BATCH);
+  for (let at = 0; at < events.length; at += eventsPerBatch) {
+    const batch = events.slice(at, at + eventsPerBatch);
     const rows = batch.map((event) => toRow(event, routeOf));
     const last = batch.at(-1);
     if (last === undefined) throw new Error('an empty batch');

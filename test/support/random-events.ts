@@ -105,7 +105,7 @@ export function randomEvents(count: number, seed: number, nowMs: number, days: n
         ...userId(),
         ...(chance(0.15) ? {} : { response_time_ms: took }),
         ...(chance(0.3) ? {} : { request_bytes: whole(5_000) }),
-        ...(chance(0.3) ? {} : { response_bytes: chance(0.01) ? 4_000_000_000_000 : whole(100_000) }),
+        ...(chance(0.3) ? {} : { response_bytes: chance(0.01) ? 2 ** 40 : whole(100_000) }),
       },
     };
   };

@@ -1,33 +1,22 @@
 import type { LogEvent } from '../../src/events/kinds.js';
+import {
+  between,
+  byName,
+  byRequests,
+  distinct,
+  featuresOf,
+  grouped,
+  inTime,
+  type Named,
+  sessionsOf,
+  sumRequests,
+  type UserEvent,
+} from './recount-loops.js';
 
 /**
  * The numbers of the service counted again from the raw events, by plain loops and in memory. Written apart from the
  * product's code, which it is held against: nothing but the type of an event is imported.
  */
-
-export interface RecountedRequests {
-  requests: number;
-  errors: number;
-  timedRequests: number;
-  /** Whole microseconds. */
-  responseTimeUs: number;
-  requestBytes: number;
-  responseBytes: number;
-  /** 0 where none is timed. */
-  maxResponseTimeUs: number;
-  /** Response times in microseconds, sorted. */
-  times: number[];
-  /** Bytes, sorted. */
-  requestSizes: number[];
-  responseSizes: number[];
-}
-
-interface Named<K extends LogEvent['kind']> {
-  event: LogEvent & { kind: K };
-  timeMs: number;
-  /** Its name, or `other` where it came after so many others. */
-  label: string;
-}
 
 const LIMITS = {
   service: 500,
@@ -45,7 +34,6 @@ const WELL_KNOWN =
   'user_registered user_login user_logout feature_used appointment_created notification_sent device_registered'.split(
     ' ',
   );
-const THIRTY_MINUTES_MS = 1_800_000;
 const DAY_MS = 86_400_000;
 
 /** First come, first served. */
@@ -63,10 +51,15 @@ class Admission {
   }
 }
 
-const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+/** What a dashboard may leave out. */
+export interface RecountFilters {
+  readonly service?: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly eventType?: string | undefined;
+}
 
 export class Recount {
-  private readonly users: (Named<'user'> & { feature: string | null })[] = [];
+  private readonly users: UserEvent[] = [];
   private readonly apis: (Named<'api'> & {
     us: number | null;
     series: [string, string, string];
@@ -74,6 +67,8 @@ export class Recount {
     route: string;
   })[] = [];
   private readonly systems: (Named<'system'> & { admitted: boolean })[] = [];
+
+  private sessions: [number, number][] | undefined;
 
   /** @param events in the order of the log */
   constructor(
@@ -124,27 +119,17 @@ export class Recount {
         this.apis.push({ event, timeMs, label, us, series, status, route });
       }
     }
+    // By time, and by place in the log where times are equal, so that a stretch of time is a slice.
+    for (const list of [this.users, this.systems, this.apis]) list.sort((a, b) => a.timeMs - b.timeMs);
   }
 
-  window(fromMs: number, toMs = Number.POSITIVE_INFINITY) {
-    const within = ({ timeMs }: { timeMs: number }): boolean => timeMs >= fromMs && timeMs < toMs;
-    const users = this.users.filter(within);
+  window(fromMs: number, toMs = Number.POSITIVE_INFINITY, filters: RecountFilters = {}) {
+    const users = this.userEvents(fromMs, toMs, filters);
     const count = (type: string): number => users.filter(({ event }) => event.body.event_type === type).length;
-    const distinct = (chosen: typeof users): number =>
-      new Set(chosen.flatMap(({ event }) => (event.body.user_id === undefined ? [] : [event.body.user_id]))).size;
     const patients = users.filter(({ event }) => event.body.event_type.startsWith('patient_'));
-    const apis = this.apis.filter(within);
-    const statusCodes: Record<string, number> = {};
-    for (const { event } of apis) {
-      statusCodes[event.body.status_code] = (statusCodes[event.body.status_code] ?? 0) + 1;
-    }
-    const features = [...new Set(users.flatMap(({ feature }) => feature ?? []))].map((feature) => {
-      const used = users.filter((user) => user.feature === feature);
-      return { feature, uses: used.length, users: distinct(used) };
-    });
+    const apis = this.requests(fromMs, toMs, filters);
     return {
       ...sumRequests(apis),
-      statusCodes,
       registrations: count('user_registered'),
       logins: count('user_login'),
       appointmentsCreated: count('appointment_created'),
@@ -153,32 +138,54 @@ export class Recount {
       patientEvents: patients.length,
       loginUsers: distinct(users.filter(({ event }) => event.body.event_type === 'user_login')),
       patientUsers: distinct(patients),
-      features: features.sort((a, b) => b.uses - a.uses || byName(a.feature, b.feature)).slice(0, 50),
+      features: featuresOf(users),
     };
   }
 
+  private userEvents(fromMs: number, toMs: number, { eventType }: RecountFilters = {}) {
+    const users = between(this.users, fromMs, toMs);
+    return eventType === undefined ? users : users.filter(({ event }) => event.body.event_type === eventType);
+  }
+
+  private requests(fromMs: number, toMs: number, { service, endpoint }: RecountFilters = {}) {
+    const apis = between(this.apis, fromMs, toMs);
+    if (service === undefined && endpoint === undefined) return apis;
+    return apis.filter(
+      ({ event, route }) =>
+        (service === undefined || event.body.service_name === service) &&
+        (endpoint === undefined || route === endpoint),
+    );
+  }
+
   /** Distinct users with a login today, in 7 and in 30 calendar days of UTC. */
-  activeUsers(nowMs: number, toMs = Number.POSITIVE_INFINITY) {
+  activeUsers(nowMs: number, toMs = Number.POSITIVE_INFINITY, filters: RecountFilters = {}) {
     const today = Date.parse(`${new Date(nowMs).toISOString().slice(0, 10)}T00:00:00Z`);
-    const [daily, weekly, monthly] = [1, 7, 30].map(
-      (days) => this.window(today - (days - 1) * DAY_MS, toMs).loginUsers,
+    const [daily, weekly, monthly] = [1, 7, 30].map((days) =>
+      distinct(
+        this.userEvents(today - (days - 1) * DAY_MS, toMs, filters).filter(
+          ({ event }) => event.body.event_type === 'user_login',
+        ),
+      ),
     );
     return { daily, weekly, monthly };
   }
 
   services(fromMs: number, gaugesFromMs: number) {
-    const all = [...this.apis, ...this.systems];
-    return [...new Set(all.map(({ label }) => label))].sort(byName).map((serviceName) => {
+    const recent = grouped(between(this.apis, fromMs, Number.POSITIVE_INFINITY), ({ label }) => label);
+    const measured = grouped(
+      between(this.systems, gaugesFromMs, Number.POSITIVE_INFINITY).filter(({ admitted }) => admitted),
+      ({ event }) => event.body.service_name,
+    );
+    const all = grouped<{ label: string; timeMs: number }>([...this.apis, ...this.systems], ({ label }) => label);
+    return [...all.keys()].sort(byName).map((serviceName) => {
       const gauges: Record<string, number> = Object.create(null);
-      const own = this.systems.filter(
-        ({ event, admitted, timeMs }) => admitted && event.body.service_name === serviceName && timeMs >= gaugesFromMs,
-      );
-      for (const { event } of inTime(own)) gauges[event.body.metric_name] = event.body.value;
+      for (const { event } of inTime(measured.get(serviceName) ?? []))
+        gauges[event.body.metric_name] = event.body.value;
       return {
         serviceName,
-        lastSeenMs: Math.max(...all.filter(({ label }) => label === serviceName).map(({ timeMs }) => timeMs)),
+        lastSeenMs: (all.get(serviceName) ?? []).reduce((latest, { timeMs }) => Math.max(latest, timeMs), 0),
         gauges: { ...gauges },
-        ...sumRequests(this.apis.filter(({ label, timeMs }) => label === serviceName && timeMs >= fromMs)),
+        ...sumRequests(recent.get(serviceName) ?? []),
       };
     });
   }
@@ -205,110 +212,50 @@ export class Recount {
     return { requests, durations, events, gauges };
   }
 
-  /** Lengths, in milliseconds, of the sessions that began in a stretch of time. */
+  /** Lengths, in milliseconds and sorted, of the sessions that began in a stretch of time. */
   sessionsMs(fromMs: number, toMs = Number.POSITIVE_INFINITY): number[] {
-    const named = new Map<string, number[]>();
-    const byUser = new Map<number, number[]>();
-    for (const { event, timeMs } of this.users) {
-      const session = event.body.metadata?.session_id;
-      const user = event.body.user_id;
-      if ((typeof session === 'string' && session !== '') || typeof session === 'number') {
-        named.set(String(session), [...(named.get(String(session)) ?? []), timeMs]);
-      } else if (user !== undefined) {
-        byUser.set(user, [...(byUser.get(user) ?? []), timeMs]);
-      }
-    }
-    const sessions = [...named.values()].map((times) => [Math.min(...times), Math.max(...times)] as const);
-    for (const times of byUser.values()) {
-      times.sort((a, b) => a - b);
-      let [began = 0] = times;
-      let last = began;
-      for (const timeMs of times) {
-        if (timeMs - last > THIRTY_MINUTES_MS) {
-          sessions.push([began, last]);
-          began = timeMs;
-        }
-        last = timeMs;
-      }
-      sessions.push([began, last]);
-    }
-    return sessions.filter(([first]) => first >= fromMs && first < toMs).map(([first, end]) => end - first);
+    this.sessions ??= sessionsOf(this.users);
+    return this.sessions
+      .filter(([first]) => first >= fromMs && first < toMs)
+      .map(([first, last]) => last - first)
+      .sort((a, b) => a - b);
   }
 
   /** Endpoints by requests, with their exact response times. */
-  endpoints(fromMs: number, toMs: number) {
-    const groups = new Map<string, typeof this.apis>();
-    for (const api of this.apis) {
-      if (api.timeMs < fromMs || api.timeMs >= toMs) continue;
-      const key = `${api.event.body.service_name}\t${api.event.body.method.toUpperCase()}\t${api.route}`;
-      groups.set(key, [...(groups.get(key) ?? []), api]);
-    }
-    return [...groups]
-      .map(([key, apis]) => ({ key, ...sumRequests(apis) }))
-      .sort((a, b) => b.requests - a.requests || byName(a.key, b.key));
+  endpoints(fromMs: number, toMs: number, filters: RecountFilters = {}) {
+    const keyOf = ({ event, route }: (typeof this.apis)[number]): string =>
+      `${event.body.service_name}\t${event.body.method.toUpperCase()}\t${route}`;
+    return byRequests(grouped(this.requests(fromMs, toMs, filters), keyOf));
+  }
+
+  /** Services by requests. */
+  busiestServices(fromMs: number, toMs: number, filters: RecountFilters = {}) {
+    return byRequests(grouped(this.requests(fromMs, toMs, filters), ({ event }) => event.body.service_name));
   }
 
   /** Event types by events. */
-  eventTypes(fromMs: number, toMs: number): [string, number][] {
-    const counts = new Map<string, number>();
-    for (const { event, timeMs } of this.users) {
-      if (timeMs < fromMs || timeMs >= toMs) continue;
-      counts.set(event.body.event_type, (counts.get(event.body.event_type) ?? 0) + 1);
-    }
-    return [...counts].sort(([a, countA], [b, countB]) => countB - countA || byName(a, b));
+  eventTypes(fromMs: number, toMs: number, filters: RecountFilters = {}): [string, number][] {
+    const counts = grouped(this.userEvents(fromMs, toMs, filters), ({ event }) => event.body.event_type);
+    return [...counts]
+      .map(([type, events]): [string, number] => [type, events.length])
+      .sort(([a, countA], [b, countB]) => countB - countA || byName(a, b));
   }
 
-  /** Mean of a service's measurements, null without one. */
-  mean(service: string, metric: string, fromMs: number, toMs: number): number | null {
-    const values = this.systems
-      .filter(({ timeMs }) => timeMs >= fromMs && timeMs < toMs)
-      .filter(({ event }) => event.body.service_name === service && event.body.metric_name === metric)
-      .map(({ event }) => event.body.value);
-    return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+  /** Metric → service → values measured there. */
+  measurements(fromMs: number, toMs: number, { service }: RecountFilters = {}) {
+    const systems = between(this.systems, fromMs, toMs).filter(
+      ({ event }) => service === undefined || event.body.service_name === service,
+    );
+    return new Map(
+      [...grouped(systems, ({ event }) => event.body.metric_name)].map(([metric, measured]) => [
+        metric,
+        new Map(
+          [...grouped(measured, ({ event }) => event.body.service_name)].map(([name, of]) => [
+            name,
+            of.map(({ event }) => event.body.value),
+          ]),
+        ),
+      ]),
+    );
   }
-}
-
-function sumRequests(apis: readonly { event: LogEvent & { kind: 'api' }; us: number | null }[]): RecountedRequests {
-  const sums: RecountedRequests = {
-    requests: apis.length,
-    errors: 0,
-    timedRequests: 0,
-    responseTimeUs: 0,
-    requestBytes: 0,
-    responseBytes: 0,
-    maxResponseTimeUs: 0,
-    times: [],
-    requestSizes: [],
-    responseSizes: [],
-  };
-  for (const { event, us } of apis) {
-    if (event.body.status_code >= 500) sums.errors += 1;
-    sums.requestBytes += event.body.request_bytes ?? 0;
-    sums.responseBytes += event.body.response_bytes ?? 0;
-    if (event.body.request_bytes !== undefined) sums.requestSizes.push(event.body.request_bytes);
-    if (event.body.response_bytes !== undefined) sums.responseSizes.push(event.body.response_bytes);
-    if (us === null) continue;
-    sums.timedRequests += 1;
-    sums.responseTimeUs += us;
-    sums.times.push(us);
-  }
-  for (const values of [sums.times, sums.requestSizes, sums.responseSizes]) values.sort((a, b) => a - b);
-  sums.maxResponseTimeUs = sums.times.at(-1) ?? 0;
-  return sums;
-}
-
-/** By time, then by place in the log. */
-function inTime<T extends { timeMs: number; event: LogEvent }>(named: readonly T[]): T[] {
-  return [...named].sort((a, b) => a.timeMs - b.timeMs || a.event.sequence - b.event.sequence);
-}
-
-/** Percentile by nearest rank; null of nothing. */
-export function exactPercentile(sorted: readonly number[], percent: number): number | null {
-  return sorted[Math.max(1, Math.ceil((percent * sorted.length) / 100)) - 1] ?? null;
-}
-
-/** The same of microseconds, in milliseconds. */
-export function exactPercentileMs(sortedUs: readonly number[], percent: number): number | null {
-  const value = exactPercentile(sortedUs, percent);
-  return value === null ? null : value / 1000;
 }
