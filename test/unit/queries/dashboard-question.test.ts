@@ -44,9 +44,11 @@ test('the period before a range that is over is as long as it', () => {
   assert.equal(previousPeriod(range, NOW), { fromMs: NOW - 5 * DAY_MS, toMs: NOW - 3 * DAY_MS });
 });
 
-test('of a range that goes on, as much of the period before is compared as has passed', () => {
+test('of a range that goes on, as many whole minutes of the period before are compared as have passed', () => {
   const range = { fromMs: NOW - DAY_MS / 4, toMs: NOW + (DAY_MS * 3) / 4 };
-  assert.equal(previousPeriod(range, NOW), { fromMs: range.fromMs - DAY_MS, toMs: NOW - DAY_MS });
+  const wanted = { fromMs: range.fromMs - DAY_MS, toMs: NOW - (NOW % 60_000) - DAY_MS };
+  assert.equal(previousPeriod(range, NOW), wanted);
+  assert.equal(previousPeriod(range, NOW - (NOW % 60_000) + 59_999), wanted);
 });
 
 function period(requests: number, logins: number): PeriodCounts {
