@@ -46,10 +46,12 @@ local function put(list, key, counts, expires)
   if expires then expiries[key] = expires end
 end
 local function sum(key, counts) put(sums, key, counts) end
+-- Minutes that would have expired already are not written: in a rebuild those are nearly all.
+local now = tonumber(redis.call('TIME')[1])
 local function platform(list, groups)
   for minute, counts in pairs(groups) do
     local at = tonumber(minute)
-    put(list, prefix .. 'm:' .. minute, counts, at + minutes_kept)
+    if at + minutes_kept > now then put(list, prefix .. 'm:' .. minute, counts, at + minutes_kept) end
     local hour = at - at % 3600
     put(list, prefix .. 'h:' .. whole(hour), counts, hour + kept)
     local day = at - at % 86400
@@ -58,7 +60,8 @@ local function platform(list, groups)
 end
 local function by_service(list, groups)
   for minute, counts in pairs(groups) do
-    put(list, prefix .. 's:' .. minute, counts, tonumber(minute) + minutes_kept)
+    local expires = tonumber(minute) + minutes_kept
+    if expires > now then put(list, prefix .. 's:' .. minute, counts, expires) end
   end
 end
 
