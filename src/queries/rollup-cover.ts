@@ -74,14 +74,14 @@ interface TouchedRow {
 export async function readTouched(client: PoolClient, range: Stretch, nowMs: number): Promise<TouchedSlices> {
   const minutesFromMs = Math.ceil((nowMs - MINUTES_ROLLED_UP_MS) / (MINUTE_S * 1000)) * MINUTE_S * 1000;
   const { rows } = await client.query<TouchedRow>(
-    `select seconds, extract(epoch from marks.starts_at)::integer as starts_at_s, marks.sequence as touched,
+    `select seconds, extract(epoch from marks.starts_at)::float8 as starts_at_s, marks.sequence as touched,
        rollups.sequence as rolled_up
      from rollup_marks as marks
      left join rollups using (seconds, starts_at)
      where seconds = ${HOUR_S} and marks.starts_at >= $1 and marks.starts_at < $2
        or seconds = ${MINUTE_S} and marks.starts_at >= greatest($1, $3) and marks.starts_at < $2
      union all
-     select seconds, extract(epoch from starts_at)::integer, null, sequence
+     select seconds, extract(epoch from starts_at)::float8, null, sequence
      from rollups
      where seconds = ${DAY_S} and starts_at >= $1 and starts_at < $2`,
     [new Date(Math.floor(range.fromMs / DAY_MS) * DAY_MS), new Date(range.toMs), new Date(minutesFromMs)],

@@ -58,7 +58,7 @@ export const REQUEST_TOTALS = [
 /** Which interval a slice lies in, counted from 1970. */
 export function intervalSql(seconds: string): string {
   // As a double: a numeric is divided ten times as slowly.
-  return `floor(date_part('epoch', starts_at) / ${seconds})::integer`;
+  return `floor(date_part('epoch', starts_at) / ${seconds})::float8`;
 }
 
 /** Parameters of a statement as they are added, so that its text need not count them. */
