@@ -21,7 +21,7 @@ import { GetServicesHealthHandler } from '../queries/get-services-health.js';
 import { GetStatusHandler, type ProjectionName, type ReportedState } from '../queries/get-status.js';
 import { GetSummary, GetSummaryHandler } from '../queries/get-summary.js';
 import { PostgresSource } from '../queries/postgres-source.js';
-import { RedisSource } from '../queries/redis-source.js';
+import { REDIS_REST, RedisSource } from '../queries/redis-source.js';
 import { SessionReader } from '../queries/session-reader.js';
 import type { FiringAlertsReader } from '../queries/summary.js';
 import { SummaryLag } from '../queries/summary-lag.js';
@@ -89,7 +89,7 @@ function queryHandlers(config: Config, { pool, redis, folds, business, manager, 
   const { thresholds, aggregationIntervalSeconds: intervalSeconds, retentionDays } = config;
   const limits = { ...thresholds, intervalSeconds };
   const reader = new CountsReader({
-    redis: new RedisSource(redis, new SummaryLag(pool, Date.now), retentionDays),
+    redis: new RedisSource(redis, new SummaryLag(pool, Date.now), retentionDays, REDIS_REST),
     postgres: new PostgresSource(pool, business, retentionDays),
     now: Date.now,
     // Not a warning: what is wrong with Redis is told where it is noticed, and at a first start nothing is.

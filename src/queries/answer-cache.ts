@@ -1,7 +1,16 @@
 /** Answers of one question that are kept at most; the oldest go first. */
 const MAX_ANSWERS = 32;
-/** However long an answer took, it is not handed out for longer once the data have moved on. */
-const MAX_REST_MS = 10_000;
+
+/** How long an answer is handed out although the data have moved on. */
+export interface AnswerRest {
+  /** In times that the answer took to compute: under constant change, 4 leaves four fifths of the time to others. */
+  readonly factor: number;
+  /** No longer than this, however long the answer took. */
+  readonly maxMs: number;
+}
+
+/** For answers that must be fresh. */
+export const NO_REST: AnswerRest = { factor: 0, maxMs: 0 };
 
 interface Entry<T> {
   readonly version: string;
@@ -23,11 +32,7 @@ interface Entry<T> {
 export class AnswerCache<T> {
   readonly #entries = new Map<string, Entry<T>>();
 
-  /**
-   * @param restFactor an answer is also handed out for so many times as long as it took to compute, whatever the
-   *   version: under constant change, 4 leaves four fifths of the time to others. 0 for answers that must be fresh
-   */
-  constructor(private readonly restFactor = 0) {}
+  constructor(private readonly rest: AnswerRest = NO_REST) {}
 
   /**
    * @param key what is asked
@@ -56,7 +61,7 @@ export class AnswerCache<T> {
       () => {
         const nowMs = performance.now();
         entry.running = false;
-        entry.restsUntilMs = nowMs + Math.min(MAX_REST_MS, this.restFactor * (nowMs - startMs));
+        entry.restsUntilMs = nowMs + Math.min(this.rest.maxMs, this.rest.factor * (nowMs - startMs));
       },
       () => {
         if (this.#entries.get(key) === entry) this.#entries.delete(key);

@@ -14,7 +14,7 @@ import type { DashboardRange } from './dashboard-range.js';
 import { readRequestCounts, readRequestSeries, readTopEndpoints, readTopServices } from './dashboard-requests.js';
 import { readEventTypes, readFeatures, readUserCounts, readUserSeries } from './dashboard-users.js';
 import { monthStartMs, readActiveUsers } from './postgres-windows.js';
-import { REST_FACTOR, readOnly } from './read-only.js';
+import { readOnly, TABLES_REST } from './read-only.js';
 import { RollupSnapshot } from './rollup-reader.js';
 import { QueryUnavailable, unavailable, within } from './unavailable.js';
 
@@ -42,7 +42,7 @@ export interface DashboardContent extends PeriodCounts {
  * for all who ask it at the same time, and not again while the tables have not moved, or for a few times as long as it took.
  */
 export class DashboardSource {
-  readonly #answers = new AnswerCache<DashboardContent>(REST_FACTOR);
+  readonly #answers = new AnswerCache<DashboardContent>(TABLES_REST);
 
   constructor(
     private readonly pool: Pool,

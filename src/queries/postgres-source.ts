@@ -6,7 +6,7 @@ import { AnswerCache } from './answer-cache.js';
 import { readPlatformCounters } from './postgres-counters.js';
 import { readServiceCounts } from './postgres-services.js';
 import { readActiveUsersNow, readWindowCounts } from './postgres-windows.js';
-import { REST_FACTOR, readOnly } from './read-only.js';
+import { readOnly, TABLES_REST } from './read-only.js';
 import { keptFromS } from './windows.js';
 
 /**
@@ -15,10 +15,10 @@ import { keptFromS } from './windows.js';
  */
 export class PostgresSource implements CountsSource {
   readonly name = 'postgres';
-  readonly #windows = new AnswerCache<WindowCounts>(REST_FACTOR);
-  readonly #activeUsers = new AnswerCache<ActiveUsers>(REST_FACTOR);
-  readonly #services = new AnswerCache<readonly ServiceCounts[]>(REST_FACTOR);
-  readonly #counters = new AnswerCache<PlatformCounters>(REST_FACTOR);
+  readonly #windows = new AnswerCache<WindowCounts>(TABLES_REST);
+  readonly #activeUsers = new AnswerCache<ActiveUsers>(TABLES_REST);
+  readonly #services = new AnswerCache<readonly ServiceCounts[]>(TABLES_REST);
+  readonly #counters = new AnswerCache<PlatformCounters>(TABLES_REST);
 
   constructor(
     private readonly pool: Pool,

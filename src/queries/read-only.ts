@@ -1,14 +1,15 @@
 import type { Pool, PoolClient } from 'pg';
 import { inTransaction } from '../store/postgres.js';
+import type { AnswerRest } from './answer-cache.js';
 
 /** Longer than any answer is waited for, so that a statement does not outlive its question by much. */
 const STATEMENT_TIMEOUT_MS = 15_000;
 
 /**
- * Rest between two counts of the same, in times that the count took: pages that ask again and again take no more than a
- * fifth of one connection's time from the projector.
+ * Rest between two counts of the same in the tables: pages that ask again and again take no more than a fifth of one
+ * connection's time from the projector.
  */
-export const REST_FACTOR = 4;
+export const TABLES_REST: AnswerRest = { factor: 4, maxMs: 10_000 };
 
 /** Runs the statements of one answer on one snapshot, bounded in time. */
 export function readOnly<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {

@@ -135,7 +135,7 @@ test('however often the version moves while an answer is computed, one successor
 });
 
 test('an answer that took long rests for a few times as long, though the version has moved', async () => {
-  const cache = new AnswerCache<number>(4);
+  const cache = new AnswerCache<number>({ factor: 4, maxMs: 10_000 });
   let computed = 0;
   const compute = async (): Promise<number> => {
     await new Promise((resolve) => setTimeout(resolve, 50));
