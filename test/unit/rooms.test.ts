@@ -19,9 +19,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   commands: ['events', 'stream'],
   projections: ['events', 'stream', 'store', 'telemetry'],
   queries: ['store'],
+  alerts: ['events', 'stream', 'store', 'telemetry'],
   http: ['commands', 'queries', 'events', 'stream', 'telemetry', 'config', 'version'],
   cli: [
     'app',
+    'alerts',
     'config',
     'config-error',
     'version',
