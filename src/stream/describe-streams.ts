@@ -1,6 +1,13 @@
 import type { JetStreamManager } from 'nats';
 import { readMessage } from './read-message.js';
-import { ALERTS_STREAM, DEAD_LETTERS_STREAM, EVENTS_STREAM, findStream } from './streams.js';
+import {
+  ALERT_ACTIONS_STREAM,
+  ALERT_STATE_STREAM,
+  ALERTS_STREAM,
+  DEAD_LETTERS_STREAM,
+  EVENTS_STREAM,
+  findStream,
+} from './streams.js';
 
 /** A stream's extent, as operators look at it. */
 export interface StreamDescription {
@@ -15,7 +22,7 @@ export interface StreamDescription {
 
 /** The streams of the service that exist, METRICS first. @throws where JetStream does not answer */
 export async function describeStreams(manager: JetStreamManager): Promise<StreamDescription[]> {
-  const names = [EVENTS_STREAM, ALERTS_STREAM, DEAD_LETTERS_STREAM];
+  const names = [EVENTS_STREAM, ALERTS_STREAM, ALERT_STATE_STREAM, ALERT_ACTIONS_STREAM, DEAD_LETTERS_STREAM];
   const found = await Promise.all(names.map((name) => findStream(manager, name)));
   return found.flatMap((stream) => {
     if (stream === undefined) return [];

@@ -10,8 +10,14 @@ import {
 
 export const EVENTS_STREAM = 'METRICS';
 export const ALERTS_STREAM = 'METRICS_ALERTS';
+/** How far rules have been evaluated. */
+export const ALERT_STATE_STREAM = 'METRICS_ALERT_STATE';
+/** What people and notifiers did about alerts. */
+export const ALERT_ACTIONS_STREAM = 'METRICS_ALERT_ACTIONS';
 export const DEAD_LETTERS_STREAM = 'METRICS_DEADLETTERS';
 export const ALERT_SUBJECT = 'metrics.alert';
+export const ALERT_STATE_SUBJECT = 'metrics.alert_state';
+export const ALERT_ACTION_SUBJECT = 'metrics.alert_action';
 export const DEAD_LETTER_PREFIX = 'metrics.deadletter';
 
 export interface StreamSettings {
@@ -37,7 +43,7 @@ const STREAM_NOT_FOUND = 10059;
 
 type Wanted = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'subjects'>;
 
-/** The three streams as they should be. */
+/** The streams as they should be. */
 export function wantedStreams(settings: StreamSettings): readonly Wanted[] {
   const common = { retention: RetentionPolicy.Limits, storage: StorageType.File, num_replicas: settings.replicas };
   return [
@@ -54,6 +60,15 @@ export function wantedStreams(settings: StreamSettings): readonly Wanted[] {
       deny_purge: true,
     },
     { ...common, name: ALERTS_STREAM, subjects: [ALERT_SUBJECT], max_age: 365 * DAY_NS, duplicate_window: DAY_NS },
+    // Only the latest is ever asked for.
+    { ...common, name: ALERT_STATE_STREAM, subjects: [ALERT_STATE_SUBJECT], max_msgs_per_subject: 1 },
+    {
+      ...common,
+      name: ALERT_ACTIONS_STREAM,
+      subjects: [ALERT_ACTION_SUBJECT],
+      max_age: 365 * DAY_NS,
+      duplicate_window: DAY_NS,
+    },
     {
       ...common,
       name: DEAD_LETTERS_STREAM,
