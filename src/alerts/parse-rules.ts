@@ -18,8 +18,11 @@ export interface RuleProblem {
   readonly detail: string;
 }
 
+/** Name of a rule → line where it begins. */
+export type RuleLines = ReadonlyMap<string, number>;
+
 export type RulesOutcome =
-  | { readonly ok: true; readonly rules: readonly AlertRule[] }
+  | { readonly ok: true; readonly rules: readonly AlertRule[]; readonly lines: RuleLines }
   | { readonly ok: false; readonly problems: readonly RuleProblem[] };
 
 const KEYS = [
@@ -53,18 +56,29 @@ export function parseRules(text: string): RulesOutcome {
   const document = parseDocument(text, { lineCounter, uniqueKeys: true });
   const reader = new RuleReader(lineCounter);
   for (const { message, pos } of document.errors) reader.problem(pos[0], message.split('\n')[0] ?? message);
-  if (reader.problems.length > 0) return { ok: false, problems: reader.problems };
-  const rules = reader.readFile(document.contents);
-  return reader.problems.length === 0 ? { ok: true, rules } : { ok: false, problems: reader.problems };
+  return reader.problems.length > 0 ? reader.outcome([]) : reader.outcome(reader.readFile(document.contents));
+}
+
+/** Reads rules that stand in another file, as the list that `alerts` is in a file of rules. */
+export function readRuleList(list: unknown, lineCounter: LineCounter): RulesOutcome {
+  const reader = new RuleReader(lineCounter);
+  return reader.outcome(reader.readList(list));
 }
 
 class RuleReader {
   readonly problems: RuleProblem[] = [];
+  readonly #lines = new Map<string, number>();
 
   constructor(private readonly lineCounter: LineCounter) {}
 
   problem(offset: number, detail: string): void {
     this.problems.push({ line: this.lineCounter.linePos(offset).line, detail });
+  }
+
+  outcome(rules: readonly AlertRule[]): RulesOutcome {
+    return this.problems.length === 0
+      ? { ok: true, rules, lines: this.#lines }
+      : { ok: false, problems: this.problems };
   }
 
   readFile(root: Node | null): AlertRule[] {
@@ -76,7 +90,10 @@ class RuleReader {
     for (const { key } of root.items) {
       if (textOf(key) !== 'alerts') this.problem(offsetOf(key), `${textOf(key)} is no setting; the key is alerts`);
     }
-    const list = root.get('alerts', true);
+    return this.readList(root.get('alerts', true));
+  }
+
+  readList(list: unknown): AlertRule[] {
     if (list === undefined || (isScalar(list) && list.value === null)) return [];
     if (!isSeq(list)) {
       this.problem(offsetOf(list), 'alerts must be a list of rules');
@@ -89,6 +106,7 @@ class RuleReader {
       if (rule === undefined) continue;
       if (rules.has(rule.name)) this.problem(offsetOf(item), `a rule called ${rule.name} is there already`);
       rules.set(rule.name, rule);
+      this.#lines.set(rule.name, this.lineCounter.linePos(offsetOf(item)).line);
     }
     return [...rules.values()];
   }

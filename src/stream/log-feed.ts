@@ -33,6 +33,13 @@ export interface FeedOptions {
   readonly pullSize: number;
 }
 
+export interface TimedFeedOptions {
+  readonly stream: string;
+  /** The feed begins with the first message that was stored then or later, ms since 1970. */
+  readonly fromMs: number;
+  readonly pullSize: number;
+}
+
 /** A message together with the subject that acknowledges it and all before it. */
 export interface FedMessage extends LogMessage {
   readonly ackSubject: string;
@@ -49,6 +56,8 @@ const MAX_SILENCE_MS = 3_500;
 const ACK_WAIT_NS = 600 * 1e9;
 const FULL_BY_BYTES = 'message size exceeds maxbytes';
 const CONSUMER_NOT_FOUND = 10014;
+/** The server removes a consumer without a name when nobody has asked it for so long: its reader may have died. */
+const UNREAD_NS = 60 * 1e9;
 const ACK = new TextEncoder().encode('+ACK');
 const NO_HEADERS = { header: () => undefined, headerNames: () => [] };
 
@@ -63,7 +72,7 @@ export class LogFeed {
   readonly #buffer: FedMessage[] = [];
   readonly #inbox = createInbox();
   readonly #unwatch: () => void;
-  #subscription: Subscription | undefined;
+  readonly #subscription: Subscription;
   #broken: FeedBreak | undefined;
   #wake: (() => void) | undefined;
   #outstanding = 0;
@@ -75,10 +84,13 @@ export class LogFeed {
   private constructor(
     private readonly connection: NatsConnection,
     watch: ConnectionWatch,
-    private readonly options: FeedOptions,
+    private readonly options: { readonly stream: string; readonly consumer: string; readonly pullSize: number },
+    afterSequence: number,
   ) {
-    this.#lastSequence = options.afterSequence;
+    this.#lastSequence = afterSequence;
     this.#unwatch = watch.onChange(() => this.#break('disconnected'));
+    this.#subscription = connection.subscribe(this.#inbox, { callback: (_error, message) => this.#receive(message) });
+    this.#pull();
   }
 
   /**
@@ -101,10 +113,31 @@ export class LogFeed {
       ack_wait: ACK_WAIT_NS,
       max_ack_pending: options.pullSize * 8,
     });
-    const feed = new LogFeed(connection, watch, options);
-    feed.#subscription = connection.subscribe(feed.#inbox, { callback: (_error, message) => feed.#receive(message) });
-    feed.#pull();
-    return feed;
+    const { stream, durable, afterSequence, pullSize } = options;
+    return new LogFeed(connection, watch, { stream, consumer: durable, pullSize }, afterSequence);
+  }
+
+  /**
+   * Reads from a time on, with a consumer that is of this feed alone: it has no name of its own, nothing is
+   * acknowledged, and `remove` takes it away.
+   *
+   * @returns the feed, and how many messages there were to read
+   * @throws NatsError where the stream is missing or JetStream does not answer
+   */
+  static async openFrom(
+    connection: NatsConnection,
+    watch: ConnectionWatch,
+    manager: JetStreamManager,
+    { stream, fromMs, pullSize }: TimedFeedOptions,
+  ): Promise<{ readonly feed: LogFeed; readonly pending: number }> {
+    const { name, num_pending: pending } = await manager.consumers.add(stream, {
+      deliver_policy: DeliverPolicy.StartTime,
+      opt_start_time: new Date(fromMs).toISOString(),
+      ack_policy: AckPolicy.None,
+      inactive_threshold: UNREAD_NS,
+      mem_storage: true,
+    });
+    return { feed: new LogFeed(connection, watch, { stream, consumer: name, pullSize }, 0), pending };
   }
 
   /** Messages received and not yet taken. */
@@ -145,6 +178,12 @@ export class LogFeed {
     this.#break('closed');
   }
 
+  /** Stops reading, and takes the consumer away. */
+  async remove(manager: JetStreamManager): Promise<void> {
+    this.close();
+    await deleteConsumer(manager, this.options.stream, this.options.consumer);
+  }
+
   #waitForMessage(maxWaitMs: number): Promise<void> {
     if (this.#broken !== undefined) return Promise.resolve();
     return new Promise((resolve) => {
@@ -171,7 +210,7 @@ export class LogFeed {
       max_bytes: maxBytes,
       idle_heartbeat: HEARTBEAT_MS * 1e6,
     });
-    const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.options.stream}.${this.options.durable}`;
+    const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.options.stream}.${this.options.consumer}`;
     try {
       this.connection.publish(subject, request, { reply: this.#inbox });
     } catch {
@@ -218,7 +257,7 @@ export class LogFeed {
     this.#buffer.length = 0;
     this.#bufferedBytes = 0;
     this.#unwatch();
-    this.#subscription?.unsubscribe();
+    this.#subscription.unsubscribe();
     this.#wake?.();
   }
 }
@@ -229,10 +268,10 @@ function readHeaders({ headers }: Msg): Pick<Required<LogMessage>, 'header' | 'h
   return { header: (name) => headers.get(name, Match.IgnoreCase) || undefined, headerNames: () => headers.keys() };
 }
 
-/** Deletes a durable consumer; one that is not there is fine. */
-async function deleteConsumer(manager: JetStreamManager, stream: string, durable: string): Promise<void> {
+/** Deletes a consumer; one that is not there is fine. */
+async function deleteConsumer(manager: JetStreamManager, stream: string, consumer: string): Promise<void> {
   try {
-    await manager.consumers.delete(stream, durable);
+    await manager.consumers.delete(stream, consumer);
   } catch (error) {
     if (!(error instanceof NatsError && error.api_error?.err_code === CONSUMER_NOT_FOUND)) throw error;
   }

@@ -53,6 +53,7 @@ test('every setting is read', () => {
     [rule?.forMs, rule?.keepFiringForMs, rule?.windowMs, rule?.repeatMs],
     [300_000, 90_000, 5_400_000, 14_400_000],
   );
+  assert.equal([...outcome.lines], [['slow', 2]]);
   assert.equal([rule?.by, rule?.labels], ['none', { team: 'payments', tier: '1' }]);
 });
 
@@ -62,7 +63,9 @@ test('a rule about events alone is about the platform', () => {
 });
 
 test('no rules are fine', () => {
-  for (const text of ['', 'alerts:\n', 'alerts: []\n']) assert.equal(parseRules(text), { ok: true, rules: [] });
+  for (const text of ['', 'alerts:\n', 'alerts: []\n']) {
+    assert.equal(parseRules(text), { ok: true, rules: [], lines: new Map() });
+  }
 });
 
 const RULE = 'condition: requests > 1';
