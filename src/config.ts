@@ -3,10 +3,12 @@
  * together, by name.
  */
 import { createPublicKey } from 'node:crypto';
-import { accessSync, constants } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { ConfigError, type ConfigProblem } from './config-error.js';
+import { type AlertsConfig, readAlerts } from './config-alerts.js';
+import { ConfigError } from './config-error.js';
 import { type BusinessMapping, loadBusiness, loadSources, NO_BUSINESS, type SourceEntry } from './config-files.js';
+import { type Environment, EnvReader } from './config-reader.js';
+
+export type { Environment } from './config-reader.js';
 
 export const ROLES = ['api', 'projector', 'alerts'] as const;
 export type Role = (typeof ROLES)[number];
@@ -51,12 +53,9 @@ export interface Config extends ServersConfig {
   readonly sources: readonly SourceEntry[];
   /** Which event types count as which business number, from BUSINESS_FILE. */
   readonly business: BusinessMapping;
+  readonly alerts: AlertsConfig;
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** The service's own configuration files. This file is dist/src/config.js when it runs. */
-const CONFIG_FOLDER = resolve(import.meta.dirname, '../../config');
 const NATS_PROTOCOLS = ['nats:', 'tls:'];
 const KEY_TYPES: Readonly<Record<PublicKeyAlgorithm, string>> = { RS256: 'rsa', ES256: 'ec', EdDSA: 'ed25519' };
 const MIN_SECRET_BYTES = 32;
@@ -94,6 +93,7 @@ export function loadConfig(env: Environment): Config {
     ...read.optional('prometheusToken', 'PROMETHEUS_TOKEN'),
     sources: read.file('SOURCES_FILE', 'sources.yaml', loadSources, []),
     business: read.file('BUSINESS_FILE', 'business.yaml', loadBusiness, NO_BUSINESS),
+    alerts: readAlerts(read),
   };
   if (read.problems.length > 0) throw new ConfigError(read.problems);
   return deepFreeze(config);
@@ -128,86 +128,7 @@ export function loadServersConfig(env: Environment): ServersConfig {
   return deepFreeze(servers);
 }
 
-class Reader {
-  readonly problems: ConfigProblem[] = [];
-
-  constructor(private readonly env: Environment) {}
-
-  /** An empty variable counts as unset, as in a copied `.env.example`. */
-  private raw(name: string): string | undefined {
-    const value = this.env[name]?.trim();
-    return value === undefined || value === '' ? undefined : value;
-  }
-
-  private problem(name: string, detail: string): void {
-    this.problems.push({ name, detail });
-  }
-
-  text(name: string, fallback: string): string {
-    return this.raw(name) ?? fallback;
-  }
-
-  optional<K extends string>(key: K, name: string): { [P in K]?: string } {
-    const value = this.raw(name);
-    const found: { [P in K]?: string } = {};
-    if (value !== undefined) found[key] = value;
-    return found;
-  }
-
-  readableFile<K extends string>(key: K, name: string): { [P in K]?: string } {
-    const found = this.optional(key, name);
-    const path = found[key];
-    try {
-      if (path !== undefined) accessSync(path, constants.R_OK);
-    } catch {
-      this.problem(name, 'names a file that cannot be read');
-    }
-    return found;
-  }
-
-  /** What a configuration file says, or `fallback` and a problem for each fault in it. */
-  file<T>(name: string, shipped: string, load: (path: string) => T, fallback: T): T {
-    try {
-      return load(this.text(name, join(CONFIG_FOLDER, shipped)));
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      for (const fault of error.problems) this.problem(name, `${fault.name}: ${fault.detail}`);
-      return fallback;
-    }
-  }
-
-  number(name: string, fallback: number, min: number, max: number): number {
-    const text = this.raw(name);
-    if (text === undefined) return fallback;
-    const value = Number(text);
-    if (Number.isFinite(value) && value >= min && value <= max) return value;
-    this.problem(name, `must be a number from ${min} to ${max}`);
-    return fallback;
-  }
-
-  integer(name: string, fallback: number, min: number, max: number): number {
-    const value = this.number(name, fallback, min, max);
-    if (Number.isInteger(value)) return value;
-    this.problem(name, 'must be a whole number');
-    return fallback;
-  }
-
-  boolean(name: string, fallback: boolean): boolean {
-    const text = this.raw(name)?.toLowerCase();
-    if (text === undefined) return fallback;
-    if (['true', '1', 'yes'].includes(text)) return true;
-    if (['false', '0', 'no'].includes(text)) return false;
-    this.problem(name, 'must be true or false');
-    return fallback;
-  }
-
-  list(name: string, fallback: string): readonly string[] {
-    const items = this.text(name, fallback)
-      .split(',')
-      .map((item) => item.trim());
-    return items.filter((item) => item !== '');
-  }
-
+class Reader extends EnvReader {
   databaseUrl(): string {
     const text = this.text('DATABASE_URL', 'postgresql://postgres:postgres@localhost:5432/metrics_db');
     // The value itself is never repeated: it may hold a password.

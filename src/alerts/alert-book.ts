@@ -56,6 +56,9 @@ export class AlertBook {
   readonly #firing = new Map<string, BookedAlert>();
   readonly #latest = new Map<string, LatestTransition>();
   readonly #silences = new Map<string, Silence>();
+  // Apart from the alerts, because of two streams either may be read first.
+  readonly #acknowledged = new Map<string, Acknowledgement>();
+  readonly #notified = new Map<string, ReadonlyMap<string, Notice>>();
 
   takeAlert(message: AlertMessage): void {
     const id = alertIdOf(message);
@@ -66,8 +69,7 @@ export class AlertBook {
     if (before !== undefined && before.evaluatedAtMs >= evaluatedAtMs) return;
     this.#latest.delete(key);
     this.#latest.set(key, { status: message.status, startsAtMs, evaluatedAtMs });
-    const known = this.#alerts.get(id);
-    this.#set({ id, acknowledged: undefined, notified: new Map(), ...known, latest: message });
+    this.#set(id, message);
     this.#forget();
   }
 
@@ -75,10 +77,9 @@ export class AlertBook {
   takeAction(action: AlertAction, storedAtMs: number): void {
     switch (action.type) {
       case 'acknowledged': {
-        const { by, at, comment } = action;
-        const alert = this.#alerts.get(action.alert_id);
-        if (alert !== undefined) this.#set({ ...alert, acknowledged: alert.acknowledged ?? { by, at, comment } });
-        return;
+        const { alert_id: id, by, at, comment } = action;
+        if (!this.#acknowledged.has(id)) keep(this.#acknowledged, id, { by, at, comment }, MAX_ALERTS);
+        return this.#renew(id);
       }
       case 'silenced':
         if (!this.#silences.has(action.id)) this.#silences.set(action.id, silenceOf(action, storedAtMs));
@@ -151,30 +152,43 @@ export class AlertBook {
     return [...this.#silences.values()].filter((silence) => covers(silence, alert, atMs));
   }
 
-  #set(alert: BookedAlert): void {
-    this.#alerts.set(alert.id, alert);
-    if (alert.latest.status === 'firing') this.#firing.set(alert.id, alert);
-    else this.#firing.delete(alert.id);
+  #set(id: string, latest: AlertMessage): void {
+    const notified = this.#notified.get(id) ?? new Map<string, Notice>();
+    const alert = { id, latest, acknowledged: this.#acknowledged.get(id), notified };
+    this.#alerts.set(id, alert);
+    if (latest.status === 'firing') this.#firing.set(id, alert);
+    else this.#firing.delete(id);
+  }
+
+  #renew(id: string): void {
+    const alert = this.#alerts.get(id);
+    if (alert !== undefined) this.#set(id, alert.latest);
   }
 
   #noteNotified({ channel, alerts }: Notified, atMs: number): void {
     for (const { alert_id: id, status } of alerts) {
-      const alert = this.#alerts.get(id);
-      if (alert === undefined) continue;
-      this.#set({ ...alert, notified: new Map(alert.notified).set(channel, { status, atMs }) });
+      keep(this.#notified, id, new Map(this.#notified.get(id)).set(channel, { status, atMs }), MAX_ALERTS);
+      this.#renew(id);
     }
   }
 
   #forget(): void {
     if (this.#alerts.size > MAX_ALERTS) this.#alerts.delete(firstWhere(this.#alerts, isResolved) ?? '');
-    if (this.#latest.size > MAX_ALERTS) this.#latest.delete(firstWhere(this.#latest, ({ status }) => status === 'resolved') ?? '');
+    if (this.#latest.size > MAX_ALERTS)
+      this.#latest.delete(firstWhere(this.#latest, ({ status }) => status === 'resolved') ?? '');
   }
 
   #forgetSilences(atMs: number): void {
     if (this.#silences.size <= MAX_SILENCES) return;
     const ended = firstWhere(this.#silences, (silence) => hasEnded(silence, atMs));
-    this.#silences.delete(ended ?? this.#silences.keys().next().value ?? '');
+    this.#silences.delete(ended ?? firstWhere(this.#silences, () => true) ?? '');
   }
+}
+
+/** Sets an entry; past the bound the one that was set first goes. */
+function keep<T>(map: Map<string, T>, key: string, value: T, maxEntries: number): void {
+  map.set(key, value);
+  if (map.size > maxEntries) map.delete(firstWhere(map, () => true) ?? '');
 }
 
 function isResolved({ latest }: BookedAlert): boolean {

@@ -33,12 +33,9 @@ export interface FeedOptions {
   readonly pullSize: number;
 }
 
-export interface TimedFeedOptions {
-  readonly stream: string;
-  /** The feed begins with the first message that was stored then or later, ms since 1970. */
-  readonly fromMs: number;
-  readonly pullSize: number;
-}
+/** The feed begins with the first message that was stored at a time, ms since 1970, or later; or behind a sequence. */
+export type UnnamedFeedOptions = Pick<FeedOptions, 'stream' | 'pullSize'> &
+  ({ readonly fromMs: number } | { readonly afterSequence: number });
 
 /** A message together with the subject that acknowledges it and all before it. */
 export interface FedMessage extends LogMessage {
@@ -62,7 +59,7 @@ const ACK = new TextEncoder().encode('+ACK');
 const NO_HEADERS = { header: () => undefined, headerNames: () => [] };
 
 /**
- * Reads a stream in order, each message once, from a given sequence on. The durable consumer is made anew at each
+ * Reads a stream in order, each message once, from a given sequence on. The consumer is made anew at each
  * opening: the reader's checkpoint is the truth, acknowledgements only show operators how far it is.
  *
  * States: open (a pull is outstanding or the buffer is full) → broken (the reason is kept; `take` throws it).
@@ -79,6 +76,7 @@ export class LogFeed {
   #bufferedBytes = 0;
   #heardAtMs = 0;
   #deliverySequence = 0;
+  #pending: number | undefined;
   #lastSequence: number;
 
   private constructor(
@@ -118,8 +116,8 @@ export class LogFeed {
   }
 
   /**
-   * Reads from a time on, with a consumer that is of this feed alone: it has no name of its own, nothing is
-   * acknowledged, and `remove` takes it away.
+   * Reads with a consumer that is of this feed alone: it has no name of its own, nothing is acknowledged, and `remove`
+   * takes it away.
    *
    * @returns the feed, and how many messages there were to read
    * @throws NatsError where the stream is missing or JetStream does not answer
@@ -128,16 +126,27 @@ export class LogFeed {
     connection: NatsConnection,
     watch: ConnectionWatch,
     manager: JetStreamManager,
-    { stream, fromMs, pullSize }: TimedFeedOptions,
+    options: UnnamedFeedOptions,
   ): Promise<{ readonly feed: LogFeed; readonly pending: number }> {
+    const { stream, pullSize } = options;
+    const start =
+      'fromMs' in options
+        ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: new Date(options.fromMs).toISOString() }
+        : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: options.afterSequence + 1 };
     const { name, num_pending: pending } = await manager.consumers.add(stream, {
-      deliver_policy: DeliverPolicy.StartTime,
-      opt_start_time: new Date(fromMs).toISOString(),
+      ...start,
       ack_policy: AckPolicy.None,
       inactive_threshold: UNREAD_NS,
       mem_storage: true,
     });
-    return { feed: new LogFeed(connection, watch, { stream, consumer: name, pullSize }, 0), pending };
+    const feed = new LogFeed(connection, watch, { stream, consumer: name, pullSize }, 0);
+    feed.#pending ??= pending;
+    return { feed, pending };
+  }
+
+  /** How many messages the server had behind the last one that came, when it came; undefined where that is not known. */
+  get pending(): number | undefined {
+    return this.#pending;
   }
 
   /** Messages received and not yet taken. */
@@ -224,9 +233,10 @@ export class LogFeed {
     this.#heardAtMs = Date.now();
     const ackSubject = message.reply;
     if (ackSubject === undefined || !ackSubject.startsWith('$JS.ACK.')) return this.#onStatus(message);
-    const { sequence, deliverySequence, storedAtMs } = parseAckSubject(ackSubject);
+    const { sequence, deliverySequence, storedAtMs, pending } = parseAckSubject(ackSubject);
     if (deliverySequence !== this.#deliverySequence + 1) return this.#break('gap_in_delivery');
     this.#deliverySequence = deliverySequence;
+    this.#pending = pending;
     this.#outstanding -= 1;
     if (sequence > this.#lastSequence) {
       this.#lastSequence = sequence;
@@ -281,7 +291,12 @@ async function deleteConsumer(manager: JetStreamManager, stream: string, consume
  * Reads `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time ns>.<pending>`; with a domain and
  * an account hash there are two more tokens before the stream.
  */
-export function parseAckSubject(subject: string): { sequence: number; deliverySequence: number; storedAtMs: number } {
+export function parseAckSubject(subject: string): {
+  sequence: number;
+  deliverySequence: number;
+  storedAtMs: number;
+  pending: number;
+} {
   const tokens = subject.split('.');
   const offset = tokens.length > 9 ? 7 : 5;
   return {
@@ -289,5 +304,6 @@ export function parseAckSubject(subject: string): { sequence: number; deliverySe
     deliverySequence: Number(tokens[offset + 1]),
     // Nanoseconds exceed 2^53, so the last six digits go before the text becomes a number.
     storedAtMs: Number((tokens[offset + 2] ?? '').slice(0, -6)),
+    pending: Number(tokens[offset + 3]),
   };
 }

@@ -204,7 +204,12 @@ const ACK_SUBJECTS: readonly [what: string, subject: string][] = [
 ];
 for (const [what, subject] of ACK_SUBJECTS) {
   test(`an acknowledgement's subject is read ${what}`, () => {
-    assert.equal(parseAckSubject(subject), { sequence: 42, deliverySequence: 7, storedAtMs: 1_764_000_000_123 });
+    assert.equal(parseAckSubject(subject), {
+      sequence: 42,
+      deliverySequence: 7,
+      storedAtMs: 1_764_000_000_123,
+      pending: 5,
+    });
   });
 }
 

@@ -36,6 +36,39 @@ test('the defaults are those of the contract', () => {
   assert.equal(config.jwt.key, { from: 'secret', secret: SECRET });
 });
 
+test('a channel is configured by its address', () => {
+  const { alerts } = loadConfig(JWT);
+  assert.equal(
+    [alerts.intervalSeconds, 'email' in alerts, 'slack' in alerts, 'webhook' in alerts],
+    [15, false, false, false],
+  );
+  const configured = loadConfig({
+    ...JWT,
+    SMTP_URL: 'smtp://localhost:2525',
+    ALERT_EMAIL_FROM: 'alerts@example.org',
+    ALERT_EMAIL_TO: 'ops@example.org, on-call@example.org',
+    SLACK_WEBHOOK_URL: 'https://hooks.slack.com/services/x',
+    ALERT_WEBHOOK_URL: 'https://example.org/alerts',
+    ALERT_WEBHOOK_SECRET: 'secret',
+  }).alerts;
+  assert.equal(configured.email, {
+    smtpUrl: 'smtp://localhost:2525',
+    from: 'alerts@example.org',
+    to: ['ops@example.org', 'on-call@example.org'],
+  });
+  assert.equal(configured.slack, { url: 'https://hooks.slack.com/services/x' });
+  assert.equal(configured.webhook, { url: 'https://example.org/alerts', secret: 'secret', allowPrivate: false });
+});
+
+test('a mail server asks for sender and recipients', () => {
+  const error = problems(() => loadConfig({ ...JWT, SMTP_URL: 'smtp://user:hunter2@localhost' }));
+  assert.equal(
+    error.problems.map(({ name }) => name),
+    ['ALERT_EMAIL_FROM', 'ALERT_EMAIL_TO'],
+  );
+  assert.not.match(error.message, 'hunter2');
+});
+
 test('empty variables count as unset, and the result is frozen', () => {
   const config = loadConfig({ ...JWT, PORT: '', REDIS_PASSWORD: ' ', NATS_TOKEN: '' });
   assert.is(config.port, 8005);
@@ -84,6 +117,12 @@ const WRONG: readonly [name: string, value: string][] = [
   ['METRICS_STREAM_REPLICAS', '6'],
   ['ALERT_THRESHOLD_ERROR_RATE', '5'],
   ['ALERT_THRESHOLD_RESPONSE_TIME', 'NaN'],
+  ['ALERT_EVALUATION_INTERVAL', '0'],
+  ['ALERT_EMAIL_TO', 'ops@example.org,nobody'],
+  ['ALERT_EMAIL_FROM', 'ops@example.org\r\nBcc: all@example.org'],
+  ['SLACK_WEBHOOK_URL', 'hooks.slack.com/services/x'],
+  ['ALERT_WEBHOOK_URL', 'file:///etc/passwd'],
+  ['ALERT_WEBHOOK_ALLOW_PRIVATE', 'perhaps'],
   ['ROLE', 'api,king'],
   ['JWT_ENFORCE_SCOPES', 'maybe'],
 ];

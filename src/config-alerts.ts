@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import { CONFIG_FOLDER, type EnvReader } from './config-reader.js';
+
+/** What the environment says of alerts. A channel that is not there is not configured. */
+export interface AlertsConfig {
+  /** The file of rules. */
+  readonly file: string;
+  /** How often rules are evaluated, in time of the log. */
+  readonly intervalSeconds: number;
+  readonly email?: { readonly smtpUrl: string; readonly from: string; readonly to: readonly string[] };
+  readonly slack?: { readonly url: string };
+  readonly webhook?: {
+    readonly url: string;
+    /** Bodies are signed with it. */
+    readonly secret?: string;
+    /** Whether it may lead into a private network. */
+    readonly allowPrivate: boolean;
+  };
+}
+
+const SMTP_PROTOCOLS = ['smtp:', 'smtps:'];
+const HTTP_PROTOCOLS = ['http:', 'https:'];
+const MAX_RECIPIENTS = 50;
+/** Enough to refuse what could end a header; whether there is such a mailbox, only its server knows. */
+const ADDRESS = /^[^\s,;<>"@\p{Cc}]{1,64}@[^\s,;<>"@\p{Cc}]{1,255}$/u;
+
+/** Reads what concerns alerts. Values of URLs are never repeated: they hold passwords and tokens. */
+export function readAlerts(read: EnvReader): AlertsConfig {
+  const secret = read.optional('secret', 'ALERT_WEBHOOK_SECRET');
+  const allowPrivate = read.boolean('ALERT_WEBHOOK_ALLOW_PRIVATE', false);
+  const slackUrl = readUrl(read, 'SLACK_WEBHOOK_URL', HTTP_PROTOCOLS);
+  const webhookUrl = readUrl(read, 'ALERT_WEBHOOK_URL', HTTP_PROTOCOLS);
+  return {
+    file: read.text('ALERTS_FILE', join(CONFIG_FOLDER, 'alerts.yaml')),
+    intervalSeconds: read.integer('ALERT_EVALUATION_INTERVAL', 15, 1, 3_600),
+    ...readEmail(read),
+    ...(slackUrl === undefined ? {} : { slack: { url: slackUrl } }),
+    ...(webhookUrl === undefined ? {} : { webhook: { url: webhookUrl, ...secret, allowPrivate } }),
+  };
+}
+
+function readEmail(read: EnvReader): Pick<AlertsConfig, 'email'> {
+  const smtpUrl = readUrl(read, 'SMTP_URL', SMTP_PROTOCOLS);
+  const from = read.text('ALERT_EMAIL_FROM', '');
+  const to = read.list('ALERT_EMAIL_TO', '');
+  if (from !== '' && !ADDRESS.test(from)) read.problem('ALERT_EMAIL_FROM', 'must be an address as alerts@example.org');
+  if (!to.every((address) => ADDRESS.test(address)) || to.length > MAX_RECIPIENTS) {
+    read.problem('ALERT_EMAIL_TO', `must be a comma list of at most ${MAX_RECIPIENTS} addresses`);
+  }
+  if (smtpUrl === undefined) return {};
+  if (from === '') read.problem('ALERT_EMAIL_FROM', 'must be set where SMTP_URL is');
+  if (to.length === 0) read.problem('ALERT_EMAIL_TO', 'must be set where SMTP_URL is');
+  return { email: { smtpUrl, from, to } };
+}
+
+function readUrl(read: EnvReader, name: string, protocols: readonly string[]): string | undefined {
+  const text = read.raw(name);
+  if (text === undefined) return undefined;
+  const isUrl = URL.canParse(text) && protocols.includes(new URL(text).protocol) && new URL(text).hostname !== '';
+  if (!isUrl) read.problem(name, `must be a URL that begins with ${protocols.map((each) => `${each}//`).join(' or ')}`);
+  return text;
+}
