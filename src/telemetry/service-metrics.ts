@@ -74,6 +74,12 @@ export function createServiceMetrics() {
       labelNames: ['reason'] as const,
       registers,
     }),
+    notifications: new Counter({
+      name: 'metrics_service_notifications_total',
+      help: 'Tries to tell a channel of alerts, by outcome; a notice that is given up counts as dead_lettered, too',
+      labelNames: ['channel', 'outcome'] as const,
+      registers,
+    }),
   };
 }
 
