@@ -1,12 +1,15 @@
 import { join } from 'node:path';
 import { CONFIG_FOLDER, type EnvReader } from './config-reader.js';
 
-/** What the environment says of alerts. A channel that is not there is not configured. */
-export interface AlertsConfig {
+export interface RulesConfig {
   /** The file of rules. */
   readonly file: string;
   /** How often rules are evaluated, in time of the log. */
   readonly intervalSeconds: number;
+}
+
+/** What the environment says of alerts. A channel that is not there is not configured. */
+export interface AlertsConfig extends RulesConfig {
   readonly email?: { readonly smtpUrl: string; readonly from: string; readonly to: readonly string[] };
   readonly slack?: { readonly url: string };
   readonly webhook?: {
@@ -31,11 +34,17 @@ export function readAlerts(read: EnvReader): AlertsConfig {
   const slackUrl = readUrl(read, 'SLACK_WEBHOOK_URL', HTTP_PROTOCOLS);
   const webhookUrl = readUrl(read, 'ALERT_WEBHOOK_URL', HTTP_PROTOCOLS);
   return {
-    file: read.text('ALERTS_FILE', join(CONFIG_FOLDER, 'alerts.yaml')),
-    intervalSeconds: read.integer('ALERT_EVALUATION_INTERVAL', 15, 1, 3_600),
+    ...readRulesConfig(read),
     ...readEmail(read),
     ...(slackUrl === undefined ? {} : { slack: { url: slackUrl } }),
     ...(webhookUrl === undefined ? {} : { webhook: { url: webhookUrl, ...secret, allowPrivate } }),
+  };
+}
+
+export function readRulesConfig(read: EnvReader): RulesConfig {
+  return {
+    file: read.text('ALERTS_FILE', join(CONFIG_FOLDER, 'alerts.yaml')),
+    intervalSeconds: read.integer('ALERT_EVALUATION_INTERVAL', 15, 1, 3_600),
   };
 }
 

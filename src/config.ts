@@ -3,7 +3,7 @@
  * together, by name.
  */
 import { createPublicKey } from 'node:crypto';
-import { type AlertsConfig, readAlerts } from './config-alerts.js';
+import { type AlertsConfig, type RulesConfig, readAlerts, readRulesConfig } from './config-alerts.js';
 import { ConfigError } from './config-error.js';
 import { type BusinessMapping, loadBusiness, loadSources, NO_BUSINESS, type SourceEntry } from './config-files.js';
 import { type Environment, EnvReader } from './config-reader.js';
@@ -56,6 +56,11 @@ export interface Config extends ServersConfig {
   readonly alerts: AlertsConfig;
 }
 
+/** What trying rules of alerts on the log takes. */
+export interface AlertsTrialConfig extends Pick<Config, 'nats' | 'retentionDays' | 'thresholds' | 'sources'> {
+  readonly alerts: RulesConfig;
+}
+
 const NATS_PROTOCOLS = ['nats:', 'tls:'];
 const KEY_TYPES: Readonly<Record<PublicKeyAlgorithm, string>> = { RS256: 'rsa', ES256: 'ec', EdDSA: 'ed25519' };
 const MIN_SECRET_BYTES = 32;
@@ -76,14 +81,11 @@ export function loadConfig(env: Environment): Config {
     production: env.NODE_ENV === 'production',
     roles: read.roles(),
     ...readServers(read),
-    retentionDays: read.integer('METRICS_RETENTION_DAYS', 90, 1, 36_500),
+    retentionDays: read.retentionDays(),
     aggregationIntervalSeconds: read.integer('METRICS_AGGREGATION_INTERVAL', 300, 10, 86_400),
     dedupWindowSeconds: read.integer('METRICS_DEDUP_WINDOW', 600, 1, 86_400),
     streamReplicas: read.integer('METRICS_STREAM_REPLICAS', 1, 1, 5),
-    thresholds: {
-      errorRate: read.number('ALERT_THRESHOLD_ERROR_RATE', 0.05, 0, 1),
-      responseTimeMs: read.number('ALERT_THRESHOLD_RESPONSE_TIME', 2000, 0, 1e9),
-    },
+    thresholds: read.thresholds(),
     jwt: {
       key: read.jwtKey(),
       ...read.optional('issuer', 'JWT_ISSUER'),
@@ -91,7 +93,7 @@ export function loadConfig(env: Environment): Config {
       enforceScopes: read.boolean('JWT_ENFORCE_SCOPES', false),
     },
     ...read.optional('prometheusToken', 'PROMETHEUS_TOKEN'),
-    sources: read.file('SOURCES_FILE', 'sources.yaml', loadSources, []),
+    sources: read.sources(),
     business: read.file('BUSINESS_FILE', 'business.yaml', loadBusiness, NO_BUSINESS),
     alerts: readAlerts(read),
   };
@@ -102,17 +104,21 @@ export function loadConfig(env: Environment): Config {
 function readServers(read: Reader): ServersConfig {
   return {
     databaseUrl: read.databaseUrl(),
-    nats: {
-      servers: read.natsServers(),
-      ...read.readableFile('credsFile', 'NATS_CREDS'),
-      ...read.optional('token', 'NATS_TOKEN'),
-    },
+    nats: readNats(read),
     redis: {
       host: read.text('REDIS_HOST', 'localhost'),
       port: read.integer('REDIS_PORT', 6379, 1, 65_535),
       password: read.text('REDIS_PASSWORD', ''),
       db: read.integer('REDIS_DB', 0, 0, 1_000_000),
     },
+  };
+}
+
+function readNats(read: Reader): ServersConfig['nats'] {
+  return {
+    servers: read.natsServers(),
+    ...read.readableFile('credsFile', 'NATS_CREDS'),
+    ...read.optional('token', 'NATS_TOKEN'),
   };
 }
 
@@ -128,7 +134,40 @@ export function loadServersConfig(env: Environment): ServersConfig {
   return deepFreeze(servers);
 }
 
+/**
+ * What trying rules of alerts takes, for commands that need nothing else.
+ *
+ * @throws ConfigError with every problem found
+ */
+export function loadAlertsTrialConfig(env: Environment): AlertsTrialConfig {
+  const read = new Reader(env);
+  const config = {
+    nats: readNats(read),
+    retentionDays: read.retentionDays(),
+    thresholds: read.thresholds(),
+    sources: read.sources(),
+    alerts: readRulesConfig(read),
+  };
+  if (read.problems.length > 0) throw new ConfigError(read.problems);
+  return deepFreeze(config);
+}
+
 class Reader extends EnvReader {
+  retentionDays(): number {
+    return this.integer('METRICS_RETENTION_DAYS', 90, 1, 36_500);
+  }
+
+  thresholds(): Config['thresholds'] {
+    return {
+      errorRate: this.number('ALERT_THRESHOLD_ERROR_RATE', 0.05, 0, 1),
+      responseTimeMs: this.number('ALERT_THRESHOLD_RESPONSE_TIME', 2000, 0, 1e9),
+    };
+  }
+
+  sources(): readonly SourceEntry[] {
+    return this.file('SOURCES_FILE', 'sources.yaml', loadSources, []);
+  }
+
   databaseUrl(): string {
     const text = this.text('DATABASE_URL', 'postgresql://postgres:postgres@localhost:5432/metrics_db');
     // The value itself is never repeated: it may hold a password.

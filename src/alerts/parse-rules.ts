@@ -11,6 +11,7 @@ import {
   SEVERITIES,
   type Severity,
 } from './rule.js';
+import { yamlProblems } from './yaml-problems.js';
 
 /** What is wrong in a file of rules, and where; lines are counted from 1. */
 export interface RuleProblem {
@@ -55,7 +56,7 @@ export function parseRules(text: string): RulesOutcome {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, uniqueKeys: true });
   const reader = new RuleReader(lineCounter);
-  for (const { message, pos } of document.errors) reader.problem(pos[0], message.split('\n')[0] ?? message);
+  reader.problems.push(...yamlProblems(document, lineCounter));
   return reader.problems.length > 0 ? reader.outcome([]) : reader.outcome(reader.readFile(document.contents));
 }
 

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import type { Environment } from '../config.js';
+import { type Environment, loadAlertsTrialConfig } from '../config.js';
 import { ConfigError } from '../config-error.js';
 import { readVersion } from '../version.js';
 import { ServerUnreachable } from '../wait-for-server.js';
@@ -49,6 +49,9 @@ export async function runProgram(args: readonly string[], env: Environment, root
     .option('--sub <subject>', 'whom the token is for')
     .option('--scope <scopes>', 'scopes, separated by spaces or commas')
     .option('--ttl <duration>', 'how long it is good: 3600, 15m, 12h or 30d');
+  addAlerts(program, env, (ended) => {
+    status = ended;
+  });
 
   try {
     await program.parseAsync(args, { from: 'user' });
@@ -56,6 +59,43 @@ export async function runProgram(args: readonly string[], env: Environment, root
   } catch (error) {
     return explain(error);
   }
+}
+
+/** `alerts check`, `test` and `backtest`: rules are tried before they page anybody. */
+function addAlerts(program: Command, env: Environment, end: (status: number) => void): void {
+  const alerts = program.command('alerts').description('try rules of alerts before they page anybody');
+  alerts
+    .command('check')
+    .description('what is wrong with a file of rules, and what is probably not meant')
+    .argument('[file]', 'a file of rules (default: ALERTS_FILE)')
+    .option('--json', 'for programs')
+    .action(async (file: string | undefined, { json }: Record<string, unknown>) => {
+      const { runAlertsCheck } = await import('./alerts-check.js');
+      end(await runAlertsCheck(loadAlertsTrialConfig(env), file, json === true));
+    });
+  alerts
+    .command('test')
+    .description('play tests of rules: what services do, and which alerts are expected')
+    .argument('<files...>', 'files of tests')
+    .action(async (files: string[]) => end(await (await import('./alerts-test.js')).runAlertsTest(files)));
+  alerts
+    .command('backtest')
+    .description('what rules would have told of the past; reads the log, writes and sends nothing')
+    .requiredOption('--from <time>', 'RFC 3339, or relative as -24h')
+    .option('--to <time>', 'RFC 3339, or relative as -1h', 'now')
+    .option('--rules <file>', 'a file of rules (default: ALERTS_FILE)')
+    .option('--diff <file>', 'a second file of rules: what it would have told differently')
+    .option('--late', 'count events that were stored too late to page anybody, too')
+    .option('--json', 'for programs')
+    .action(async ({ from, to, rules, diff, late, json }: Record<string, string | true | undefined>) => {
+      const { runAlertsBacktest } = await import('./alerts-backtest.js');
+      const given = { from: String(from), to: String(to), late: late === true, json: json === true };
+      end(await runAlertsBacktest(loadAlertsTrialConfig(env), { ...given, rules: textOf(rules), diff: textOf(diff) }));
+    });
+}
+
+function textOf(option: string | true | undefined): string | undefined {
+  return typeof option === 'string' ? option : undefined;
 }
 
 /** Tells the person at the terminal and chooses the exit status. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type ConnectionOptions, connect, credsAuthenticator, Events, type NatsConnection } from 'nats';
+import { type ConnectionOptions, connect, credsAuthenticator, Events, type NatsConnection, NatsError } from 'nats';
 
 /** Handed on, so that other rooms name the client's types without naming the client. */
 export type { JetStreamManager, NatsConnection, StreamInfo } from 'nats';
@@ -34,6 +34,11 @@ export async function connectNats(settings: NatsSettings, name: string): Promise
     timeout: CONNECT_TIMEOUT_MS,
   };
   return await connect(options);
+}
+
+/** Whether NATS, or JetStream, did not do what it was asked to: it is away, or refuses. */
+export function isNatsTrouble(error: unknown): boolean {
+  return error instanceof NatsError;
 }
 
 /** User, password or token may stand in the URL; the client wants them apart. */

@@ -1,5 +1,6 @@
-import { type CodecOptions, decodeMessage } from '../../events/codec.js';
+import { decodeMessage } from '../../events/codec.js';
 import type { LogEvent } from '../../events/kinds.js';
+import { type ForeignSource, matchSources } from '../../events/sources.js';
 import type { ConnectionWatch, JetStreamManager, NatsConnection } from '../../stream/connection.js';
 import { LogFeed } from '../../stream/log-feed.js';
 import { EVENTS_STREAM } from '../../stream/streams.js';
@@ -8,7 +9,8 @@ export interface RangeReader {
   readonly connection: NatsConnection;
   readonly watch: ConnectionWatch;
   readonly manager: JetStreamManager;
-  readonly codec: CodecOptions;
+  readonly retentionDays: number;
+  readonly sources: readonly ForeignSource[];
   readonly signal: AbortSignal;
 }
 
@@ -40,7 +42,8 @@ const TAKE_TIMEOUT_MS = 1_000;
  * @throws FeedBroken where the connection is lost meanwhile, or the signal's reason
  */
 export async function readRange(reader: RangeReader, range: ReadRange): Promise<ReadOutcome> {
-  const { connection, watch, manager, codec, signal } = reader;
+  const { connection, watch, manager, retentionDays, sources, signal } = reader;
+  const codec = { retentionDays, matchSource: matchSources(sources) };
   const { fromMs, untilMs, onEvent, onProgress } = range;
   const options = { stream: EVENTS_STREAM, fromMs, pullSize: PULL_SIZE };
   const { feed, pending } = await LogFeed.openFrom(connection, watch, manager, options);

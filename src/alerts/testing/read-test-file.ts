@@ -2,6 +2,7 @@ import { LineCounter, parseDocument, type YAMLMap } from 'yaml';
 import type { Thresholds } from '../condition.js';
 import { parseRules, type RuleProblem, type RulesOutcome, readRuleList } from '../parse-rules.js';
 import type { AlertRule } from '../rule.js';
+import { yamlProblems } from '../yaml-problems.js';
 import { MAX_STEPS, parseSeries, type Series } from './series.js';
 import {
   EXPECTED_STATUSES,
@@ -41,13 +42,8 @@ const MAX_EVENTS = 1_000_000;
 export function readTestFile(text: string, readFile: (name: string) => string): TestFileOutcome {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, uniqueKeys: true });
-  if (document.errors.length > 0) {
-    const problems = document.errors.map(({ message, pos }) => ({
-      line: lineCounter.linePos(pos[0]).line,
-      detail: message.split('\n')[0] ?? message,
-    }));
-    return { ok: false, problems };
-  }
+  const mistakes = yamlProblems(document, lineCounter);
+  if (mistakes.length > 0) return { ok: false, problems: mistakes };
   const reader = new TestReader(new YamlReader(lineCounter), readFile);
   const file = reader.read(document.contents);
   return file !== undefined && reader.problems.length === 0

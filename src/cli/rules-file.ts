@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import type { Thresholds } from '../alerts/condition.js';
+import { parseRules, type RuleProblem, type RulesOutcome } from '../alerts/parse-rules.js';
+import type { AlertRule } from '../alerts/rule.js';
+import type { AlertsTrialConfig } from '../config.js';
+import { ConfigError } from '../config-error.js';
+
+/** @throws ConfigError where the file cannot be read */
+export function readTextFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError([
+      { name: file, detail: `cannot be read: ${error instanceof Error ? error.message : error}` },
+    ]);
+  }
+}
+
+/** @throws ConfigError where the file cannot be read */
+export function parseRulesFile(file: string): RulesOutcome {
+  return parseRules(readTextFile(file));
+}
+
+/** @throws ConfigError where the file cannot be read, or with everything that is wrong in it */
+export function loadRules(file: string): readonly AlertRule[] {
+  const outcome = parseRulesFile(file);
+  if (outcome.ok) return outcome.rules;
+  throw new ConfigError(outcome.problems.map(({ line, detail }) => ({ name: `${file}:${line}:`, detail })));
+}
+
+/** `file:line: detail`, as compilers write it, so that editors find the place. */
+export function at(file: string, { line, detail }: RuleProblem): string {
+  return `${file}:${line}: ${detail}\n`;
+}
+
+/** `1 rule`, `2 rules`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** As conditions name them. */
+export function thresholdsOf({ thresholds }: AlertsTrialConfig): Thresholds {
+  return { error_rate: thresholds.errorRate, response_time: thresholds.responseTimeMs };
+}
