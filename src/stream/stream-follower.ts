@@ -1,6 +1,6 @@
 import type { LogMessage } from '../events/codec.js';
 import type { ConnectionWatch, JetStreamManager, NatsConnection } from './connection.js';
-import { LogFeed } from './log-feed.js';
+import { FeedBroken, LogFeed } from './log-feed.js';
 import { findStream } from './streams.js';
 
 export interface FollowerOptions {
@@ -33,6 +33,7 @@ export class StreamFollower {
   readonly #stopped = new AbortController();
   readonly #waiting = new Set<Waiting>();
   #position = 0;
+  #feed: LogFeed | undefined;
   /** When the stream was made, as JetStream says it. */
   #madeAt: string | undefined;
   #running: Promise<void> | undefined;
@@ -42,6 +43,13 @@ export class StreamFollower {
   /** Sequence of the last message that was handed on; 0 before the first. */
   get position(): number {
     return this.#position;
+  }
+
+  /** Begins again with the first message, without telling `onReset`. */
+  rewind(): void {
+    this.#position = 0;
+    this.#feed?.close();
+    this.#feed = undefined;
   }
 
   start(): void {
@@ -91,7 +99,8 @@ export class StreamFollower {
       try {
         await this.#follow();
       } catch (error) {
-        if (!this.#stopped.signal.aborted) this.options.onTrouble(error);
+        const isRewound = error instanceof FeedBroken && error.reason === 'closed';
+        if (!this.#stopped.signal.aborted && !isRewound) this.options.onTrouble(error);
       }
       retryMs = this.#position > before ? MIN_RETRY_MS : Math.min(MAX_RETRY_MS, retryMs * 2);
       await pause(retryMs, this.#stopped.signal);
@@ -103,14 +112,16 @@ export class StreamFollower {
     const lastSequence = await this.#checkStream();
     const options = { stream, afterSequence: this.#position, pullSize: PULL_SIZE };
     const { feed } = await LogFeed.openFrom(connection, watch, manager, options);
+    this.#feed = feed;
     try {
-      while (!this.#stopped.signal.aborted) {
+      while (!this.#stopped.signal.aborted && this.#feed === feed) {
         // Of messages that expired or were deleted none comes, and whoever waits for the last one would wait for ever.
         if (feed.pending === 0 && feed.buffered === 0) this.#moveTo(lastSequence);
         for (const message of await feed.take(PULL_SIZE, TAKE_TIMEOUT_MS)) this.#handOn(message);
       }
     } finally {
-      feed.close();
+      this.#feed = undefined;
+      await feed.remove(manager).catch(() => undefined);
     }
   }
 

@@ -80,6 +80,67 @@ export function createServiceMetrics() {
       labelNames: ['channel', 'outcome'] as const,
       registers,
     }),
+    ...alertMetrics(registers),
+  };
+}
+
+/** What the evaluation of alerts says of itself. */
+function alertMetrics(registers: Registry[]) {
+  return {
+    alertEvaluations: new Counter({
+      name: 'metrics_service_alert_evaluations_total',
+      help: 'Intervals at whose end the rules of alerts were evaluated',
+      registers,
+    }),
+    alertEvaluationDuration: new Histogram({
+      name: 'metrics_service_alert_evaluation_duration_seconds',
+      help: 'Duration of one evaluation of all rules of alerts',
+      buckets: DURATION_BOUNDS_S,
+      registers,
+    }),
+    alertEvaluatedUntil: new Gauge({
+      name: 'metrics_service_alert_evaluated_until_seconds',
+      help: 'End of the last interval that was evaluated, in seconds since 1970',
+      registers,
+    }),
+    alertLateEvents: new Counter({
+      name: 'metrics_service_alert_late_events_total',
+      help: 'Events that were stored too late to count for alerts',
+      registers,
+    }),
+    alertTransitions: new Counter({
+      name: 'metrics_service_alert_transitions_total',
+      help: 'Alerts that this process published, by whether they began to fire or resolved',
+      labelNames: ['status'] as const,
+      registers,
+    }),
+    alertPublishRetries: new Counter({
+      name: 'metrics_service_alert_publish_retries_total',
+      help: 'Attempts to publish an alert that ended without an acknowledgement, by reason',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    alertSessionsBroken: new Counter({
+      name: 'metrics_service_alert_sessions_broken_total',
+      help: 'Times that the evaluation of alerts broke and began again where everything was published',
+      registers,
+    }),
+    alertClockAhead: new Counter({
+      name: 'metrics_service_alert_clock_ahead_total',
+      help: 'Events that were stored before a time that this process had thought to be over: clocks differ by 2 s or more',
+      registers,
+    }),
+    alertConfigValid: new Gauge({
+      name: 'metrics_service_alert_config_valid',
+      help: 'Whether the file of rules could be read the last time (1), or the old rules stay (0)',
+      registers,
+    }),
+    alertChannelMissing: new Gauge({
+      name: 'metrics_service_alert_channel_missing',
+      help: 'Rules that name a channel that is not configured, by channel',
+      labelNames: ['channel'] as const,
+      registers,
+    }),
   };
 }
 

@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto';
+import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { formatTime } from '../events/time.js';
+import type { Acknowledged } from '../stream/alert-actions.js';
+import { Appender, type Unavailable } from '../stream/append.js';
+import { type AlertLookup, appendAction } from './append-action.js';
+
+export type AcknowledgeOutcome =
+  | { readonly kind: 'acknowledged'; readonly action: Acknowledged }
+  | { readonly kind: 'unknown_alert' }
+  | { readonly kind: 'resolved_already' }
+  | Unavailable;
+
+/** Somebody says that they have seen to an alert: it is not told again while it fires. */
+export class AcknowledgeAlert extends Command<AcknowledgeOutcome> {
+  constructor(
+    readonly alertId: string,
+    /** Who says so: the `sub` of their token. */
+    readonly by: string,
+    readonly comment: string,
+    readonly nowMs: number,
+  ) {
+    super();
+  }
+}
+
+@CommandHandler(AcknowledgeAlert)
+export class AcknowledgeAlertHandler implements ICommandHandler<AcknowledgeAlert> {
+  constructor(
+    private readonly appender: Appender,
+    private readonly lookup: AlertLookup,
+  ) {}
+
+  async execute({ alertId, by, comment, nowMs }: AcknowledgeAlert): Promise<AcknowledgeOutcome> {
+    const status = this.lookup.alertStatus(alertId);
+    if (status === undefined) return { kind: 'unknown_alert' };
+    if (status === 'resolved') return { kind: 'resolved_already' };
+    const action: Acknowledged = {
+      type: 'acknowledged',
+      id: randomUUID(),
+      at: formatTime(nowMs),
+      by,
+      comment,
+      alert_id: alertId,
+    };
+    return (await appendAction(this.appender, this.lookup, action)) ?? { kind: 'acknowledged', action };
+  }
+}
