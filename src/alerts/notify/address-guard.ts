@@ -8,6 +8,8 @@ const PRIVATE_RANGES: readonly string[] = ['private', 'loopback', 'uniqueLocal',
 /** Where clouds hand out credentials of the machine, outside of the link-local range, which is closed anyway. */
 const METADATA_ADDRESSES: readonly string[] = ['100.100.100.200', '168.63.129.16', 'fd00:ec2::254', 'fd20:ce::254'];
 
+const GLOBAL_IPV6 = ipaddr.parseCIDR('2000::/3');
+
 /** Thrown through a socket's error: the address is one that may not be called. It does not name the address. */
 export class AddressRefused extends Error {
   constructor() {
@@ -27,7 +29,9 @@ export function isAddressAllowed(address: string, allowPrivate: boolean): boolea
   const parsed = ipaddr.process(address);
   if (METADATA_ADDRESSES.some((metadata) => ipaddr.parse(metadata).toString() === parsed.toString())) return false;
   const range = parsed.range();
-  return range === 'unicast' || (allowPrivate && PRIVATE_RANGES.includes(range));
+  // Of IPv6 only this part is given out; ipaddr.js calls all unicast that it has no other name for, as ::127.0.0.1.
+  if (range === 'unicast') return parsed.kind() === 'ipv4' || parsed.match(GLOBAL_IPV6);
+  return allowPrivate && PRIVATE_RANGES.includes(range);
 }
 
 /** As `dns.lookup` with `all: true`. */
