@@ -2,13 +2,13 @@ import { type KV, type NatsConnection, NatsError } from 'nats';
 
 const BUCKET = 'metrics_leases';
 const WRONG_LAST_SEQUENCE = 10071;
-/** A lease that is not renewed is free after this long. */
-const LEASE_MS = 15_000;
-/** The holder gives up before anybody else may begin. */
-const HELD_MS = 11_000;
-const RENEW_INTERVAL_MS = 3_000;
+/** A holder counts on less than the time after which the lease is free: it gives up before anybody else may begin. */
+const HELD_SHARE = 0.75;
+const RENEW_SHARE = 0.2;
 
 export interface LeaseOptions {
+  /** A lease that is not renewed is free after so long. The same for every process. */
+  readonly leaseMs: number;
   readonly replicas: number;
   /** Who asks; for operators, who look into the bucket. */
   readonly holder: string;
@@ -29,10 +29,11 @@ export class StreamLease {
     private readonly name: string,
     private readonly holder: string,
     private revision: number,
+    private readonly leaseMs: number,
     askedAtMs: number,
   ) {
-    this.#heldUntilMs = askedAtMs + HELD_MS;
-    this.#timer = setInterval(() => void this.#renew(), RENEW_INTERVAL_MS);
+    this.#heldUntilMs = askedAtMs + leaseMs * HELD_SHARE;
+    this.#timer = setInterval(() => void this.#renew(), leaseMs * RENEW_SHARE);
   }
 
   /**
@@ -44,13 +45,13 @@ export class StreamLease {
   static async tryAcquire(
     connection: NatsConnection,
     name: string,
-    { replicas, holder }: LeaseOptions,
+    { leaseMs, replicas, holder }: LeaseOptions,
   ): Promise<StreamLease | undefined> {
-    const bucket = await connection.jetstream().views.kv(BUCKET, { ttl: LEASE_MS, history: 1, replicas });
+    const bucket = await connection.jetstream().views.kv(BUCKET, { ttl: leaseMs, history: 1, replicas });
     const askedAtMs = performance.now();
     try {
       const revision = await bucket.create(name, holder);
-      return new StreamLease(bucket, name, holder, revision, askedAtMs);
+      return new StreamLease(bucket, name, holder, revision, leaseMs, askedAtMs);
     } catch (error) {
       if (isTaken(error)) return undefined;
       throw error;
@@ -81,7 +82,7 @@ export class StreamLease {
     const askedAtMs = performance.now();
     try {
       this.revision = await this.bucket.update(this.name, this.holder, this.revision);
-      this.#heldUntilMs = askedAtMs + HELD_MS;
+      this.#heldUntilMs = askedAtMs + this.leaseMs * HELD_SHARE;
     } catch (error) {
       // Another one has it. Where the server is away, there is time to try again.
       if (isTaken(error)) this.#lose();

@@ -18,6 +18,7 @@ export const SHORT_TIMES: WorkerTimes = {
   settleMs: 50,
   listenMs: 20,
   standbyMs: 50,
+  leaseMs: 3_000,
   firstBackoffMs: 20,
   maxBackoffMs: 200,
   giveUpAfterMs: 60_000,

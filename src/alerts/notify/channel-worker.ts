@@ -18,6 +18,7 @@ export interface WorkerTimes extends RetryTimes {
   readonly settleMs: number;
   /** How long the log is listened to before repeats and groups are looked at again. */
   readonly listenMs: number;
+  readonly leaseMs: number;
   /** Before a process without the lease asks for it again. */
   readonly standbyMs: number;
 }
@@ -81,7 +82,11 @@ export class ChannelWorker {
     const { connection, replicas, holder, times } = this.parts;
     while (!signal.aborted) {
       try {
-        const lease = await StreamLease.tryAcquire(connection, this.#name, { replicas, holder });
+        const lease = await StreamLease.tryAcquire(connection, this.#name, {
+          leaseMs: times.leaseMs,
+          replicas,
+          holder,
+        });
         if (lease !== undefined) await this.#leadWith(lease);
       } catch (error) {
         this.#tellTrouble(error instanceof FeedBroken ? error.reason : 'jetstream_away', error);
@@ -135,10 +140,10 @@ export class ChannelWorker {
 
   /** Folds this channel's records. A channel without any begins at the end of the log. */
   async #remember(signal: AbortSignal): Promise<{ state: ChannelState; lastSequence: number }> {
-    const { connection, times, attention, repeatMsOf } = this.parts;
+    const { times, attention, repeatMsOf } = this.parts;
     const { channel } = this.sender;
     const records: NotifiedRecord[] = [];
-    await readToEnd(connection, ALERT_ACTIONS_STREAM, (data) => {
+    await readToEnd(this.parts, ALERT_ACTIONS_STREAM, ({ data }) => {
       const record = parseRecord(data, channel);
       if (record !== undefined) records.push(record);
     });

@@ -19,6 +19,7 @@ export const WORKER_TIMES: WorkerTimes = {
   settleMs: 1_000,
   listenMs: 500,
   standbyMs: 3_000,
+  leaseMs: 15_000,
   firstBackoffMs: 1_000,
   maxBackoffMs: 300_000,
   giveUpAfterMs: 86_400_000,

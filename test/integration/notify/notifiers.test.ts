@@ -35,11 +35,11 @@ function emailSender(): NoticeSender {
   });
 }
 function slackSender(): NoticeSender {
-  return new SlackSender({ url: new URL(slack().url('/services/a-secret')), allowPrivate: true, timeoutMs: 300 });
+  return new SlackSender({ url: new URL(slack().url('/services/a-secret')), allowPrivate: true, timeoutMs: 2_000 });
 }
 function hookSender(): NoticeSender {
   const url = new URL(hook().url());
-  return new WebhookSender({ url, secret: 's', allowPrivate: true, timeoutMs: 300, externalUrl: '', now: Date.now });
+  return new WebhookSender({ url, secret: 's', allowPrivate: true, timeoutMs: 2_000, externalUrl: '', now: Date.now });
 }
 const keyOf = ({ headers }: { headers: Record<string, unknown> }): string => String(headers['idempotency-key']);
 /** Rule and status of each alert in each body that the webhook took. */
@@ -191,15 +191,16 @@ test('a message that is refused as such does not hold the next for a day', async
 test('who is killed between sending and recording has its notice sent again, under the same key', async () => {
   const first = await stage().open([hookSender()]);
   await begun(stage(), ['webhook']);
-  let kill: Promise<void> | undefined;
-  hook().onPost = async () => {
-    hook().onPost = undefined;
-    kill = first.kill();
-    // The receiver has it, and its answer comes too late.
-    await first.connection.closed();
-  };
+  const killed = new Promise<void>((resolve) => {
+    hook().onPost = async () => {
+      hook().onPost = undefined;
+      // The receiver has it, and its answer comes too late.
+      await first.kill();
+      resolve();
+    };
+  });
   await stage().publish(alertMessage('a', 'firing'), alertMessage('b', 'firing'));
-  await waitFor('the kill', () => kill);
+  await killed;
   await stage().open([hookSender()]);
   await hookTook(2, 25_000);
   await settled('webhook', 2);
