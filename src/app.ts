@@ -1,3 +1,5 @@
+import { EventBus } from '@nestjs/cqrs';
+import { AlertPath, openBook, readRules, startAlerts } from './app/alerts.js';
 import { composeModule } from './app/http.js';
 import { startProjections } from './app/projections.js';
 import { connectServers, openStores } from './app/servers.js';
@@ -10,13 +12,15 @@ import { createHttpServer } from './http/server.js';
 import { Lifecycle } from './lifecycle.js';
 import { APPENDER_DEFAULTS, Appender, type AppendResult } from './stream/append.js';
 import type { Logger } from './telemetry/logger.js';
-import { createServiceMetrics, type ServiceMetrics } from './telemetry/service-metrics.js';
+import { createServiceMetrics, type ServiceMetrics, withoutAlertMetrics } from './telemetry/service-metrics.js';
 
 /** The service as it runs. */
 export interface RunningApp {
   readonly port: number;
   /** Resolves if the service cannot go on by itself; it is then to be stopped and its process ended. */
   readonly failed: Promise<'failed'>;
+  /** Reads the rules of alerts again; nothing in a process that does not evaluate them. */
+  reload(): void;
   /** Answers what is in flight, commits what was read, and ends, within 10 s. */
   stop(): Promise<void>;
 }
@@ -46,6 +50,7 @@ export async function startApp(
 async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signal: AbortSignal): Promise<RunningApp> {
   const { sources, business } = config;
   const codec: CodecOptions = { retentionDays: config.retentionDays, matchSource: matchSources(sources) };
+  const rules = readRules(config);
   const metrics = createServiceMetrics();
   const verifier = new TokenVerifier({ ...config.jwt, now: Date.now });
   await verifier.ready();
@@ -63,14 +68,34 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signa
     ? await startProjections(config, { ...servers, appender, business, codec, metrics, logger, lifecycle })
     : undefined;
 
+  const alertParts = { ...servers, codec, metrics, logger, lifecycle };
+  const evaluates = config.roles.has('alerts');
+  if (!evaluates) withoutAlertMetrics(metrics);
+  const book = evaluates || config.roles.has('api') ? await openBook(alertParts) : undefined;
+  const path = evaluates ? new AlertPath(alertParts) : undefined;
+
   const stores = openStores(config, logger, lifecycle, QUERY_STORES);
-  const module = composeModule(config, { ...servers, ...stores, appender, metrics, folds, business, logger });
+  const module = composeModule(config, {
+    ...servers,
+    ...stores,
+    appender,
+    metrics,
+    folds,
+    business,
+    book,
+    path,
+    logger,
+  });
   const http = await createHttpServer(module, new JwtGuard(verifier, config.jwt.enforceScopes), logger);
   lifecycle.onStop('http', () => http.close());
   await http.listen(config.port, config.host);
   const { port } = new URL(await http.getUrl());
+  const alerts =
+    book === undefined || path === undefined
+      ? undefined
+      : startAlerts(config, alertParts, { feed: book, path, rules, eventBus: http.get(EventBus) });
   logger.info({ port: Number(port), roles: [...config.roles] }, 'Listening');
-  return { port: Number(port), failed: servers.failed, stop: () => lifecycle.stop() };
+  return { port: Number(port), failed: servers.failed, reload: () => alerts?.reload(), stop: () => lifecycle.stop() };
 }
 
 /** Dead letters are appended as well, so they count here, too. */

@@ -1,7 +1,7 @@
 import type { AlertAction, Notified } from '../stream/alert-actions.js';
 import { type AlertMessage, type AlertStatus, alertIdOf, alertKey, msOf, serviceOf } from './alert.js';
 import type { FiringSince } from './alert-engine.js';
-import { covers, hasEnded, type Silence, silenceOf } from './silence.js';
+import { covers, hasEnded, matches, type Silence, silenceOf } from './silence.js';
 
 /** Alerts that are remembered, those that fire always. */
 const MAX_ALERTS = 20_000;
@@ -104,6 +104,11 @@ export class AlertBook {
   /** What fires now, by the time at which it began. */
   firing(): BookedAlert[] {
     return [...this.#firing.values()].sort(byStart);
+  }
+
+  /** What fires now and has these labels; `alertname` is the rule's name, `severity` its severity. */
+  firingWith(matchers: Readonly<Record<string, string>>): BookedAlert[] {
+    return this.firing().filter(({ latest }) => matches(matchers, latest));
   }
 
   /** Alerts that fired at some time of [from, to], the latest first. */

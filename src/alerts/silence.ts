@@ -38,7 +38,12 @@ export function silenceOf(action: Silenced, storedAtMs: number): Silence {
 export function covers(silence: Silence, alert: Silenceable, atMs: number): boolean {
   if (silence.madeAtMs > atMs || hasEnded(silence, atMs)) return false;
   if (silence.untilMs === undefined && msOf(alert.starts_at) > silence.madeAtMs) return false;
-  return Object.entries(silence.matchers).every(([label, value]) => labelValue(alert, label) === value);
+  return matches(silence.matchers, alert);
+}
+
+/** Whether an alert has all of these labels. */
+export function matches(matchers: Silence['matchers'], alert: Omit<Silenceable, 'starts_at'>): boolean {
+  return Object.entries(matchers).every(([label, value]) => labelValue(alert, label) === value);
 }
 
 /** Whether its time is over, or somebody has ended it. */
@@ -46,7 +51,7 @@ export function hasEnded({ untilMs, endedAtMs }: Silence, atMs: number): boolean
   return (untilMs !== undefined && untilMs <= atMs) || (endedAtMs !== undefined && endedAtMs <= atMs);
 }
 
-function labelValue({ name, severity, labels }: Silenceable, label: string): string | undefined {
+function labelValue({ name, severity, labels }: Omit<Silenceable, 'starts_at'>, label: string): string | undefined {
   if (label === 'alertname') return name;
   return label === 'severity' ? severity : labels[label];
 }

@@ -1,9 +1,14 @@
 import { type DynamicModule, type FactoryProvider, Module } from '@nestjs/common';
 import { CqrsModule, QueryBus } from '@nestjs/cqrs';
+import type { BookFeed } from '../alerts/book-feed.js';
+import { AcknowledgeAlertHandler } from '../commands/acknowledge-alert.js';
 import { AppendBatchHandler } from '../commands/append-batch.js';
 import { AppendEventHandler } from '../commands/append-event.js';
+import { EndSilenceHandler } from '../commands/end-silence.js';
+import { SilenceAlertsHandler } from '../commands/silence-alerts.js';
 import type { Config } from '../config.js';
 import type { BusinessMapping } from '../config-files.js';
+import { AlertsController } from '../http/alerts-controller.js';
 import { DocsController } from '../http/docs/docs-controller.js';
 import { EventsController } from '../http/events-controller.js';
 import { HealthController } from '../http/health-controller.js';
@@ -15,6 +20,7 @@ import { StreamController } from '../http/stream/stream-controller.js';
 import { SummaryStreams } from '../http/stream/summary-streams.js';
 import { CountsReader } from '../queries/counts-reader.js';
 import { DashboardSource } from '../queries/dashboard-source.js';
+import { GetAlertsHandler, GetSilencesHandler } from '../queries/get-alerts.js';
 import { GetDashboardHandler } from '../queries/get-dashboard.js';
 import { GetPrometheusHandler } from '../queries/get-prometheus.js';
 import { GetServicesHealthHandler } from '../queries/get-services-health.js';
@@ -30,10 +36,12 @@ import { describeStreams, storedAtMs } from '../stream/describe-streams.js';
 import { EVENTS_STREAM } from '../stream/streams.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
+import { alertLookup, alertsReader, firingReader } from './alert-readers.js';
+import type { AlertPath } from './alerts.js';
 import type { Folds } from './projections.js';
 import type { Servers, Stores } from './servers.js';
 
-/** No rules are evaluated yet, so nothing fires. */
+/** For processes that are asked nothing. */
 const NO_ALERTS: FiringAlertsReader = () => Promise.resolve([]);
 
 @Module({})
@@ -44,6 +52,10 @@ export interface HttpParts extends Servers, Stores {
   readonly metrics: ServiceMetrics;
   readonly folds: Folds | undefined;
   readonly business: BusinessMapping;
+  /** Where alerts are shown, or evaluated. */
+  readonly book: BookFeed | undefined;
+  /** Where alerts are evaluated. */
+  readonly path: AlertPath | undefined;
   readonly logger: Logger;
 }
 
@@ -57,11 +69,15 @@ export function composeModule(config: Config, parts: HttpParts): DynamicModule {
     controllers: [
       HealthController,
       PrometheusController,
-      ...(isApi ? [EventsController, MetricsController, StreamController, DocsController, PageController] : []),
+      ...(isApi
+        ? [EventsController, MetricsController, AlertsController, StreamController, DocsController, PageController]
+        : []),
     ],
     providers: [
       { provide: HttpContext, useValue: context },
       provideStreams(parts.logger),
+      // As a class, because Nest finds a saga by that alone.
+      ...(parts.path === undefined ? [] : [parts.path.saga]),
       ...[...commandHandlers(parts), ...queryHandlers(config, parts)].map(provideInstance),
     ],
   };
@@ -81,11 +97,23 @@ function provideStreams(logger: Logger): FactoryProvider {
   };
 }
 
-function commandHandlers({ appender }: HttpParts): object[] {
-  return [new AppendEventHandler(appender), new AppendBatchHandler(appender)];
+function commandHandlers({ appender, book, path }: HttpParts): object[] {
+  const lookup = book === undefined ? undefined : alertLookup(book, Date.now);
+  return [
+    new AppendEventHandler(appender),
+    new AppendBatchHandler(appender),
+    ...(path === undefined ? [] : [path.handler]),
+    ...(lookup === undefined
+      ? []
+      : [
+          new AcknowledgeAlertHandler(appender, lookup),
+          new SilenceAlertsHandler(appender, lookup),
+          new EndSilenceHandler(appender, lookup),
+        ]),
+  ];
 }
 
-function queryHandlers(config: Config, { pool, redis, folds, business, manager, logger }: HttpParts): object[] {
+function queryHandlers(config: Config, { pool, redis, folds, business, manager, book, logger }: HttpParts): object[] {
   const { thresholds, aggregationIntervalSeconds: intervalSeconds, retentionDays } = config;
   const limits = { ...thresholds, intervalSeconds };
   const reader = new CountsReader({
@@ -100,11 +128,14 @@ function queryHandlers(config: Config, { pool, redis, folds, business, manager, 
     folds === undefined
       ? {}
       : { tables: folds.projector.state, summaries: folds.summaries.state, sessions: folds.sessions.state };
+  const firing = book === undefined ? NO_ALERTS : firingReader(book);
+  const alerts = book === undefined ? undefined : alertsReader(book);
   return [
-    new GetSummaryHandler(reader, sessions, limits, NO_ALERTS, Date.now),
+    ...(alerts === undefined ? [] : [new GetAlertsHandler(alerts, Date.now), new GetSilencesHandler(alerts, Date.now)]),
+    new GetSummaryHandler(reader, sessions, limits, firing, Date.now),
     new GetServicesHealthHandler(reader, limits, Date.now),
-    new GetDashboardHandler(reader, new DashboardSource(pool, business), limits, NO_ALERTS, Date.now),
-    new GetPrometheusHandler(reader, NO_ALERTS, Date.now),
+    new GetDashboardHandler(reader, new DashboardSource(pool, business), limits, firing, Date.now),
+    new GetPrometheusHandler(reader, firing, Date.now),
     new GetStatusHandler({
       pool,
       redis,

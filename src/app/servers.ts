@@ -26,9 +26,11 @@ export async function connectServers(
   signal: AbortSignal,
   foreignSubjects: readonly string[],
 ): Promise<Servers> {
+  const needsPostgres = config.roles.has('api') || config.roles.has('projector');
   const [nats, postgres] = await Promise.allSettled([
     waitForServer('NATS', logger, signal, () => connectNats(config.nats, 'metrics-service')),
-    waitForServer('Postgres', logger, signal, () => migrate(config.databaseUrl)),
+    // Alerts need NATS alone.
+    needsPostgres ? waitForServer('Postgres', logger, signal, () => migrate(config.databaseUrl)) : undefined,
   ]);
   if (nats.status === 'rejected') throw nats.reason;
   const connection = nats.value;

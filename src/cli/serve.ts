@@ -7,7 +7,10 @@ import { aborted, stopOnSignal } from './stop-signal.js';
 export async function runServe(env: Environment): Promise<number> {
   const config = loadConfig(env);
   const logger = createLogger(config.logLevel);
-  const stop = stopOnSignal();
+  const stop = stopOnSignal(['SIGINT', 'SIGTERM']);
+  let onHangUp = (): void => undefined;
+  // From the beginning: without a listener the signal ends the process.
+  process.on('SIGHUP', () => onHangUp());
   let app: RunningApp;
   try {
     app = await startApp(config, logger, stop);
@@ -15,6 +18,7 @@ export async function runServe(env: Environment): Promise<number> {
     if (stop.aborted) return 0;
     throw error;
   }
+  onHangUp = () => app.reload();
   const ended = await Promise.race([aborted(stop), app.failed]);
   logger.info({ reason: ended }, 'Stopping');
   await app.stop();

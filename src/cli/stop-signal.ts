@@ -1,9 +1,9 @@
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Aborts at the first signal to stop. Later ones change nothing: stopping is under way, and bounded. */
-export function stopOnSignal(): AbortSignal {
+export function stopOnSignal(signals: readonly NodeJS.Signals[] = STOP_SIGNALS): AbortSignal {
   const controller = new AbortController();
-  for (const signal of STOP_SIGNALS) process.on(signal, () => controller.abort());
+  for (const signal of signals) process.on(signal, () => controller.abort());
   return controller.signal;
 }
 

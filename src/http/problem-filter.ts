@@ -17,14 +17,19 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-const METHODS = ['GET', 'HEAD', 'POST'] as const;
+const METHODS = ['GET', 'HEAD', 'POST', 'DELETE'] as const;
 
 /** 405 where Nest has found no route but the address has one with another method. */
 function methodNotAllowed(error: unknown, request: FastifyRequest): Problem | undefined {
   if (!(error instanceof HttpException) || error.getStatus() !== 404) return undefined;
   const [url = ''] = request.url.split('?');
-  // Routes are known by their patterns, and the only parameter is the name of a documentation page's file.
-  const patterns = [url, url.replace(/\/[^/]+$/, '/:name')];
+  // Routes are known by their patterns: the name of a documentation page's file, or an id, in the last place or before it.
+  const patterns = [
+    url,
+    url.replace(/\/[^/]+$/, '/:name'),
+    url.replace(/\/[^/]+$/, '/:id'),
+    url.replace(/\/[^/]+(\/[^/]+)$/, '/:id$1'),
+  ];
   const hasRoute = (method: (typeof METHODS)[number]): boolean =>
     patterns.some((pattern) => request.server.hasRoute({ method, url: pattern }));
   const allowed = METHODS.filter(hasRoute).join(', ');

@@ -15,6 +15,8 @@ export interface AlertEntry {
   readonly notification: readonly string[];
   readonly summary: string;
   readonly acknowledged: { readonly by: string; readonly at: string; readonly comment: string } | null;
+  /** What each channel was told last. */
+  readonly told: readonly { readonly channel: string; readonly status: 'firing' | 'resolved'; readonly at: string }[];
   /** Ids of the silences that cover it now. */
   readonly silenced_by: readonly string[];
 }

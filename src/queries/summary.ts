@@ -13,7 +13,8 @@ export interface FiringAlert {
   readonly name: string;
   readonly severity: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
+  /** Null where the condition has none. */
+  readonly value: number | null;
   readonly starts_at: string;
 }
 

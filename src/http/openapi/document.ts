@@ -1,9 +1,11 @@
 import { ApiEventSchema, SystemEventSchema, UserEventSchema } from '../../events/kinds.js';
+import { AcknowledgedSchema, AlertsSchema, SilencedSchema, SilencesSchema } from '../schemas/alerts.js';
 import { AppendedSchema, BatchSchema } from '../schemas/appended.js';
 import { DashboardSchema } from '../schemas/dashboard.js';
 import { ServicesHealthSchema } from '../schemas/services-health.js';
 import { AliveSchema, StatusSchema } from '../schemas/status.js';
 import { SummarySchema } from '../schemas/summary.js';
+import { alertPaths } from './alert-paths.js';
 import { eventPaths } from './event-paths.js';
 import { type Json, PROBLEM_SCHEMA, reference } from './parts.js';
 import { publicPaths } from './public-paths.js';
@@ -49,6 +51,10 @@ const SCHEMAS = {
   Summary: SummarySchema,
   ServicesHealth: ServicesHealthSchema,
   Dashboard: DashboardSchema,
+  Alerts: AlertsSchema,
+  Acknowledged: AcknowledgedSchema,
+  Silences: SilencesSchema,
+  Silenced: SilencedSchema,
   Status: StatusSchema,
   Alive: AliveSchema,
   Problem: PROBLEM_SCHEMA,
@@ -72,10 +78,11 @@ export function openApiDocument(version: string): Json {
     tags: [
       { name: 'events', description: 'Sending events' },
       { name: 'questions', description: 'Asking about the platform' },
+      { name: 'alerts', description: 'What fires, and what is done about it' },
       { name: 'operating', description: 'The service itself' },
       { name: 'documentation', description: 'Pages and documents' },
     ],
-    paths: { ...eventPaths(), ...questionPaths(), ...publicPaths() },
+    paths: { ...eventPaths(), ...questionPaths(), ...alertPaths(), ...publicPaths() },
     components: {
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },

@@ -40,6 +40,7 @@ export const PROBLEM_SCHEMA: Json = {
 const EXAMPLE_MEMBERS: Partial<Readonly<Record<ProblemName, ConstructorParameters<typeof Problem>[2]>>> = {
   invalid_parameter: { errors: [{ pointer: 'window', detail: 'must be one of 1h, 24h, 7d, 30d' }] },
   malformed_body: { reason: 'invalid_json', errors: [{ pointer: '', detail: 'must be JSON' }] },
+  invalid_body: { errors: [{ pointer: '/matchers', detail: 'is required' }] },
   invalid_event: { reason: 'invalid_fields', errors: [{ pointer: '/event_type', detail: 'is required' }] },
   no_valid_event: {
     members: {

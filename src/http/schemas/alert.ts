@@ -10,10 +10,14 @@ export const AlertSchema = Type.Object(
     status: Type.Union([Type.Literal('firing'), Type.Literal('resolved')]),
     severity: Type.Union([Type.Literal('info'), Type.Literal('warning'), Type.Literal('critical')]),
     condition: Type.String({ description: "The rule's condition, in CEL" }),
-    value: Type.Union([Type.Number(), Type.Null()], { description: 'What the condition was judged by' }),
-    labels: Type.Record(Type.String(), Type.String(), { description: '`service_name`, where the rule is by service' }),
-    starts_at: time('When the condition began to hold'),
-    ends_at: Type.Union([time('When it ceased to hold'), Type.Null()]),
+    value: Type.Union([Type.Number(), Type.Null()], {
+      description: 'The number that the condition is about; null where it has none',
+    }),
+    labels: Type.Record(Type.String(), Type.String(), {
+      description: "The rule's own, and `service_name` where it is by service",
+    }),
+    starts_at: time('End of the interval at which it began to fire'),
+    ends_at: Type.Union([time('End of the interval at which it ceased to'), Type.Null()]),
     evaluated_at: time('The end of the interval that was judged'),
     notification: Type.Array(Type.String(), { description: 'Channels that are told: email, slack, webhook' }),
     summary: Type.String({ description: 'One line for people' }),
@@ -22,16 +26,16 @@ export const AlertSchema = Type.Object(
 );
 
 export const ALERT_EXAMPLE = {
-  id: 'high_error_rate:billing:2026-11-24T12:00:00.000Z:firing',
+  id: 'high_error_rate:0f3c9a1d5b7e2468:2026-11-24T12:05:00.000Z:firing',
   name: 'high_error_rate',
   status: 'firing',
   severity: 'critical',
   condition: 'error_rate > 0.05',
   value: 0.08,
   labels: { service_name: 'billing' },
-  starts_at: '2026-11-24T12:00:00.000Z',
+  starts_at: '2026-11-24T12:05:00.000Z',
   ends_at: null,
   evaluated_at: '2026-11-24T12:05:00.000Z',
   notification: ['email', 'slack'],
-  summary: 'billing: error rate 0.08 is above 0.05',
+  summary: 'billing: error_rate > 0.05 (it is 0.08)',
 };

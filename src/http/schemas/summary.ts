@@ -11,7 +11,7 @@ export const FiringAlertSchema = describing<FiringAlert>()(
       name: text('The rule'),
       severity: text('info, warning or critical'),
       labels: Type.Record(Type.String(), Type.String(), { description: 'service_name, where the rule is by service' }),
-      value: number('What the condition is judged by'),
+      value: orNull('The number that the condition is about, when it began to fire'),
       starts_at: time('When it began to fire'),
     },
     { description: 'An alert that fires now' },
