@@ -59,6 +59,8 @@ export class StreamFollower {
   async stop(): Promise<void> {
     this.#stopped.abort();
     for (const { settle } of this.#waiting) settle(false);
+    // Ends a wait for messages at once.
+    this.#feed?.close();
     await this.#running;
   }
 

@@ -112,6 +112,8 @@ class Session {
     const from = { stream: EVENTS_STREAM, fromMs: evaluation.closedUntilMs, pullSize: PULL_SIZE };
     const { feed, pending } = await LogFeed.openFrom(connection, watch, manager, from);
     if (pending === 0) this.#taken = endAtOpening;
+    // Ends a wait for messages at once.
+    this.signal.addEventListener('abort', () => feed.close(), { once: true });
     try {
       while (!this.signal.aborted) {
         const messages = await feed.take(PULL_SIZE, TAKE_TIMEOUT_MS);

@@ -20,6 +20,11 @@ const PRIVATE: [method: string, path: string][] = [
   ['GET', '/metrics/services/health'],
   ['GET', '/metrics/dashboard'],
   ['GET', '/metrics/stream'],
+  ['GET', '/metrics/alerts'],
+  ['POST', '/metrics/alerts/some/ack'],
+  ['GET', '/metrics/alerts/silences'],
+  ['POST', '/metrics/alerts/silences'],
+  ['DELETE', '/metrics/alerts/silences/some'],
 ];
 
 for (const [method, path] of PRIVATE) {
