@@ -74,6 +74,7 @@ export async function openNotifyStage(): Promise<NotifyStage> {
       holder: `test:${opened.size}`,
       times: { ...SHORT_TIMES, ...times },
       attention: people,
+      attentionReady: () => Promise.resolve(true),
       repeatMsOf: (rule) => repeats.get(rule),
       logger: createLogger('info', { write: (line) => void logLines.push(line) }),
       metrics,

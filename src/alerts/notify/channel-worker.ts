@@ -24,6 +24,8 @@ export interface WorkerTimes extends RetryTimes {
 }
 
 export interface WorkerParts extends Pick<BatchRules, 'attention' | 'repeatMsOf'> {
+  /** Waits until all that people said so far is known to `attention`; answers whether it is. */
+  readonly attentionReady: () => Promise<boolean>;
   readonly connection: NatsConnection;
   readonly watch: ConnectionWatch;
   readonly manager: JetStreamManager;
@@ -112,6 +114,8 @@ export class ChannelWorker {
   /** @param isLost asks the clock as well: a process that was stopped has timers that are late */
   async #lead(signal: AbortSignal, isLost: () => boolean): Promise<void> {
     const { connection, watch, manager, times } = this.parts;
+    // Else an alert that is silenced would be told by a process that has not heard of it yet.
+    if (!(await this.parts.attentionReady())) return;
     const { state, lastSequence } = await this.#remember(signal);
     const options = { stream: ALERTS_STREAM, durable: this.#name, afterSequence: 0, pullSize: PULL_SIZE };
     const feed = await LogFeed.open(connection, watch, manager, options);
