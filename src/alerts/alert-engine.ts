@@ -1,14 +1,12 @@
 import type { LogEvent } from '../events/kinds.js';
-import type { ConditionContext, Measure, Thresholds } from './condition.js';
-import { type AlertState, eventTypesOf, measuresByWindow, step, type Transition } from './evaluate.js';
+import type { ConditionContext, Thresholds } from './condition.js';
+import { type AlertState, demandsOf, measuresOf, step, type Transition } from './evaluate.js';
 import type { AlertRule } from './rule.js';
-import { SlidingWindows } from './sliding-windows.js';
+import { PLATFORM, SlidingWindows, type WindowView } from './sliding-windows.js';
 import { TimeBucket } from './time-buckets.js';
 
 /** An event may be stored so long after the end of its bucket and still count for it. */
 export const GRACE_MS = 5_000;
-/** Key of the platform among services, which have no empty name. */
-const PLATFORM = '';
 
 export interface EngineOptions {
   readonly rules: readonly AlertRule[];
@@ -31,6 +29,14 @@ export interface FiringSince {
   readonly value: number | null;
 }
 
+/** A rule, and where it stands with each service; who is inactive has no state. */
+interface RuleStates {
+  readonly rule: AlertRule;
+  readonly states: Map<string, AlertState>;
+  /** It may begin to hold although nothing happened. */
+  readonly changesWithTime: boolean;
+}
+
 /**
  * Folds the log, in its order, to transitions of alerts. It is a function of the events, of the times at which they were
  * stored, and of nothing else: live evaluation, catching up after an outage and a back-test are this same function, and
@@ -40,28 +46,25 @@ export interface FiringSince {
  * what is stored later counts in the tables, and pages nobody.
  */
 export class AlertEngine {
-  readonly #rules: readonly AlertRule[];
+  readonly #rules: ReadonlyMap<string, RuleStates>;
   readonly #windows: SlidingWindows;
-  readonly #measures: ReadonlyMap<number, ReadonlySet<Measure>>;
   readonly #open = new Map<number, TimeBucket>();
-  /** Rule → service → state; who is inactive has none. */
-  readonly #states = new Map<string, Map<string, AlertState>>();
   readonly #intervalMs: number;
   #closedUntilMs: number;
   #late = 0;
+  /** Somebody else has changed states: what is inactive now may hold all the same. */
+  #mayAllHold = false;
 
   constructor(options: EngineOptions) {
-    this.#rules = options.rules;
     this.#intervalMs = options.intervalMs;
     this.#closedUntilMs = options.closedUntilMs;
-    this.#measures = measuresByWindow(options.rules);
-    this.#windows = new SlidingWindows(
-      this.#measures.keys(),
-      options.intervalMs,
-      options.thresholds,
-      eventTypesOf(options.rules),
-      options.seen,
+    this.#rules = new Map(
+      options.rules.map((rule) => {
+        const changesWithTime = measuresOf(rule).includes('seconds_since_seen');
+        return [rule.name, { rule, states: new Map<string, AlertState>(), changesWithTime }];
+      }),
     );
+    this.#windows = new SlidingWindows(demandsOf(options.rules), options.intervalMs, options.thresholds, options.seen);
     this.setFiring(options.firing ?? []);
   }
 
@@ -87,8 +90,8 @@ export class AlertEngine {
   setFiring(firing: Iterable<FiringSince>): void {
     const told = new Set<AlertState>();
     for (const { rule, service, startsAtMs, value } of firing) {
-      if (!this.#rules.some(({ name }) => name === rule)) continue;
-      const states = this.#statesOf(rule);
+      const states = this.#rules.get(rule)?.states;
+      if (states === undefined) continue;
       const known = states.get(service ?? PLATFORM);
       const state: AlertState =
         known?.kind === 'firing'
@@ -97,9 +100,10 @@ export class AlertEngine {
       states.set(service ?? PLATFORM, state);
       told.add(state);
     }
-    for (const states of this.#states.values()) {
+    for (const { states } of this.#rules.values()) {
       for (const [service, state] of states) if (state.kind === 'firing' && !told.has(state)) states.delete(service);
     }
+    this.#mayAllHold = true;
   }
 
   /**
@@ -115,8 +119,11 @@ export class AlertEngine {
       this.#late += 1;
       return transitions;
     }
-    const bucket = this.#open.get(startMs) ?? new TimeBucket(startMs);
-    this.#open.set(startMs, bucket);
+    let bucket = this.#open.get(startMs);
+    if (bucket === undefined) {
+      bucket = new TimeBucket(startMs);
+      this.#open.set(startMs, bucket);
+    }
     bucket.add(event);
     return transitions;
   }
@@ -133,41 +140,26 @@ export class AlertEngine {
     this.#closedUntilMs = startMs + this.#intervalMs;
     this.#windows.moveTo(this.#closedUntilMs, this.#open.get(startMs));
     this.#open.delete(startMs);
-    const services = [...this.#windows.seen()].map(([service]) => service).sort();
-    const ofServices = new Map<number, readonly ConditionContext[]>();
-    for (const [windowMs, measures] of this.#measures) {
-      ofServices.set(
-        windowMs,
-        services.map((service) => this.#windows.context(windowMs, service, measures)),
-      );
-    }
-    return this.#rules.flatMap((rule) =>
-      rule.by === 'none'
-        ? this.#evaluate(rule, [PLATFORM], [this.#platformContext(rule.windowMs)])
-        : this.#evaluate(rule, services, ofServices.get(rule.windowMs) ?? []),
-    );
-  }
-
-  #platformContext(windowMs: number): ConditionContext {
-    return this.#windows.context(windowMs, undefined, this.#measures.get(windowMs) ?? new Set());
-  }
-
-  /** @param contexts of the services, shared by all rules with the same window */
-  #evaluate(rule: AlertRule, services: readonly string[], contexts: readonly ConditionContext[]): Transition[] {
     const transitions: Transition[] = [];
-    const states = this.#statesOf(rule.name);
-    for (const [index, service] of services.entries()) {
-      const context = contexts[index];
-      if (context === undefined) continue;
-      const before = states.get(service);
-      const after = step(rule, before, context, this.#closedUntilMs);
-      if (after === before) continue;
-      if (after === undefined) states.delete(service);
-      else states.set(service, after);
-      const transition = this.#transition(rule, service, before, after, context);
-      if (transition !== undefined) transitions.push(transition);
+    for (const each of this.#rules.values()) {
+      const { by, windowMs } = each.rule;
+      if (by === 'none') this.#evaluate(each, this.#windows.platform(windowMs), transitions);
+      else for (const view of this.#windows.services(windowMs)) this.#evaluate(each, view, transitions);
     }
+    this.#mayAllHold = false;
     return transitions;
+  }
+
+  #evaluate({ rule, states, changesWithTime }: RuleStates, view: WindowView, transitions: Transition[]): void {
+    const before = states.size === 0 ? undefined : states.get(view.service);
+    // What did not hold the last time does not hold now, if nothing has changed.
+    if (before === undefined && !view.isChanged && !changesWithTime && !this.#mayAllHold) return;
+    const after = step(rule, before, view.context, this.#closedUntilMs);
+    if (after === before) return;
+    if (after === undefined) states.delete(view.service);
+    else states.set(view.service, after);
+    const transition = this.#transition(rule, view.service, before, after, view.context);
+    if (transition !== undefined) transitions.push(transition);
   }
 
   #transition(
@@ -189,13 +181,5 @@ export class AlertEngine {
     return after.kind === 'firing'
       ? { ...common, to: 'firing', startsAtMs: after.startsAtMs, value: after.value }
       : { ...common, to: 'pending', startsAtMs: after.sinceMs, value: after.value };
-  }
-
-  #statesOf(rule: string): Map<string, AlertState> {
-    const known = this.#states.get(rule);
-    if (known !== undefined) return known;
-    const made = new Map<string, AlertState>();
-    this.#states.set(rule, made);
-    return made;
   }
 }

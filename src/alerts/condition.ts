@@ -22,7 +22,7 @@ export type Measure = keyof typeof MEASURES;
 export const MEASURE_NAMES = Object.keys(MEASURES) as readonly Measure[];
 
 /** What a condition is asked about: measures that have a value, and counts of events by type. */
-export interface ConditionContext extends Partial<Readonly<Record<Measure, number>>> {
+export interface ConditionContext extends Readonly<Partial<Record<Measure, number | undefined>>> {
   /** Of every event type that a condition names, 0 where there is none. */
   readonly events: ReadonlyMap<string, number>;
   readonly threshold: Thresholds;
@@ -116,16 +116,31 @@ export function parseCondition(text: string): ConditionOutcome {
       },
       holds: (context) => {
         // Without this, every silent service would cost an exception at every evaluation.
-        if (eventTypes.length === 0 && measures.every((measure) => context[measure] === undefined)) return undefined;
-        try {
-          return evaluate(context) === true;
-        } catch {
-          // The types are checked, so what is left is a measure without a value.
-          return undefined;
-        }
+        const missing = measures.reduce((count, measure) => count + (context[measure] === undefined ? 1 : 0), 0);
+        if (missing === measures.length && eventTypes.length === 0) return undefined;
+        if (missing === 0) return evaluate(context) === true;
+        return withoutStackTraces(() => {
+          try {
+            return evaluate(context) === true;
+          } catch {
+            // The types are checked, so what is left is a measure without a value.
+            return undefined;
+          }
+        });
       },
     },
   };
+}
+
+/** What has no value is an exception in CEL, of which there may be thousands: nobody looks at where they came from. */
+function withoutStackTraces<T>(work: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return work();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 /** A name in a condition; of `events["…"]` with the event type. */

@@ -1,4 +1,4 @@
-import type { ConditionContext, Measure } from './condition.js';
+import type { Condition, ConditionContext, Measure } from './condition.js';
 import type { AlertRule } from './rule.js';
 
 /**
@@ -43,13 +43,12 @@ export function step(
   context: ConditionContext,
   atMs: number,
 ): AlertState | undefined {
-  const value = rule.condition.value(context);
-  if (state?.kind === 'firing') return stepFiring(rule, state, context, atMs, value);
+  if (state?.kind === 'firing') return stepFiring(rule, state, context, atMs);
   if (rule.condition.holds(context) !== true) return undefined;
   const sinceMs = state?.sinceMs ?? atMs;
-  const held = { sinceMs, value: value ?? state?.value ?? null };
-  if (atMs - sinceMs < rule.forMs) return { kind: 'pending', ...held };
-  return { kind: 'firing', startsAtMs: atMs, lastHeldMs: atMs, value: held.value };
+  const value = rule.condition.value(context) ?? state?.value ?? null;
+  if (atMs - sinceMs < rule.forMs) return { kind: 'pending', sinceMs, value };
+  return { kind: 'firing', startsAtMs: atMs, lastHeldMs: atMs, value };
 }
 
 function stepFiring(
@@ -57,11 +56,11 @@ function stepFiring(
   state: AlertState & { kind: 'firing' },
   context: ConditionContext,
   atMs: number,
-  value: number | null,
 ): AlertState | undefined {
-  if (goesOn(rule, context)) return { ...state, lastHeldMs: atMs, value: value ?? state.value };
+  const value = rule.condition.value(context) ?? state.value;
+  if (goesOn(rule, context)) return { ...state, lastHeldMs: atMs, value };
   // Strictly less: with keep_firing_for 0 the first time without a reason resolves it.
-  return atMs - state.lastHeldMs < rule.keepFiringForMs ? { ...state, value: value ?? state.value } : undefined;
+  return atMs - state.lastHeldMs < rule.keepFiringForMs ? { ...state, value } : undefined;
 }
 
 /** Between the condition and the one that resolves it, it goes on: that is what the second is for. */
@@ -70,22 +69,35 @@ function goesOn({ condition, resolveCondition }: AlertRule, context: ConditionCo
   return resolveCondition !== undefined && resolveCondition.holds(context) === false;
 }
 
-/** Measures that rules name, by the length of their windows. */
-export function measuresByWindow(rules: readonly AlertRule[]): Map<number, ReadonlySet<Measure>> {
-  const byWindow = new Map<number, Set<Measure>>();
-  for (const { windowMs, condition, resolveCondition } of rules) {
-    const measures = byWindow.get(windowMs) ?? new Set<Measure>();
-    byWindow.set(windowMs, measures);
-    for (const measure of [...condition.measures, ...(resolveCondition?.measures ?? [])]) measures.add(measure);
-  }
-  return byWindow;
+/** What rules with one length of window ask. */
+export interface WindowDemand {
+  readonly windowMs: number;
+  readonly measures: ReadonlySet<Measure>;
+  readonly eventTypes: ReadonlySet<string>;
+  /** Whether a rule is about each service, and whether one is about the platform. */
+  readonly ofServices: boolean;
+  readonly ofPlatform: boolean;
 }
 
-/** Event types that rules count. */
-export function eventTypesOf(rules: readonly AlertRule[]): string[] {
-  const types = rules.flatMap(({ condition, resolveCondition }) => [
-    ...condition.eventTypes,
-    ...(resolveCondition?.eventTypes ?? []),
+/** One for each length of window. */
+export function demandsOf(rules: readonly AlertRule[]): WindowDemand[] {
+  return [...Map.groupBy(rules, ({ windowMs }) => windowMs)].map(([windowMs, sharing]) => ({
+    windowMs,
+    measures: new Set(sharing.flatMap(measuresOf)),
+    eventTypes: new Set(conditionsOf(sharing).flatMap(({ eventTypes }) => eventTypes)),
+    ofServices: sharing.some(({ by }) => by === 'service_name'),
+    ofPlatform: sharing.some(({ by }) => by === 'none'),
+  }));
+}
+
+/** Measures that a rule names. */
+export function measuresOf(rule: AlertRule): Measure[] {
+  return conditionsOf([rule]).flatMap(({ measures }) => measures);
+}
+
+function conditionsOf(rules: readonly AlertRule[]): Condition[] {
+  return rules.flatMap(({ condition, resolveCondition }) => [
+    condition,
+    ...(resolveCondition ? [resolveCondition] : []),
   ]);
-  return [...new Set(types)];
 }

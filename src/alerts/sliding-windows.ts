@@ -1,41 +1,120 @@
-import type { ConditionContext, Measure, Thresholds } from './condition.js';
-import { RequestTally } from './sums.js';
-import type { Measurement, TimeBucket } from './time-buckets.js';
+import type { ConditionContext, Thresholds } from './condition.js';
+import type { WindowDemand } from './evaluate.js';
+import type { Gauges } from './measures.js';
+import { type MutableContext, newContext, setMeasures } from './measures.js';
+import { WindowTally } from './sums.js';
+import type { TimeBucket } from './time-buckets.js';
 
 /** What a service measured last, of the buckets that are closed. */
-interface ServiceMemory {
+interface ServiceMemory extends Gauges {
   seenMs: number;
-  /** Metric → latest measurement, ever. */
-  readonly gauges: Map<string, Measurement>;
 }
 
-/** Sums over one length of window. */
+/** What conditions are asked about, of one service or of the platform, over one length of window. */
+export interface WindowView {
+  /** PLATFORM for the platform. */
+  readonly service: string;
+  readonly context: ConditionContext;
+  /** Whether more than the time has changed since the evaluation before. */
+  readonly isChanged: boolean;
+}
+
+/** Key of the platform among services, which have no empty name. */
+export const PLATFORM = '';
+
+/** One view, as its window keeps it. */
+class View implements WindowView {
+  readonly context: MutableContext;
+  tally: WindowTally | undefined;
+  isChanged = true;
+
+  constructor(
+    readonly service: string,
+    events: ReadonlyMap<string, number>,
+    threshold: Thresholds,
+  ) {
+    this.context = newContext(events, threshold);
+  }
+}
+
+/** Sums over one length of window, and what follows from them. */
 class Window {
-  readonly platform = new RequestTally();
-  readonly services = new Map<string, RequestTally>();
+  /** By name, so that what is told has one order. */
+  views: View[] = [];
+  readonly platform: View;
   /** Of the event types that rules name. */
-  readonly events: Map<string, number>;
+  readonly #events: Map<string, number>;
+  readonly #byService = new Map<string, View>();
+  readonly #withPercentiles: boolean;
+  readonly #asksSeconds: boolean;
   /** How many buckets have left it since the beginning. */
   left = 0;
 
   constructor(
+    readonly demand: WindowDemand,
+    /** A whole number of intervals. */
     readonly lengthMs: number,
-    eventTypes: Iterable<string>,
+    private readonly thresholds: Thresholds,
   ) {
-    this.events = new Map([...eventTypes].map((type) => [type, 0]));
+    this.#events = new Map([...demand.eventTypes].map((type) => [type, 0]));
+    this.#withPercentiles = [...demand.measures].some((measure) => /^p\d\d_/.test(measure));
+    this.#asksSeconds = demand.measures.has('seconds_since_seen');
+    this.platform = new View(PLATFORM, this.#events, thresholds);
+  }
+
+  addService(service: string): void {
+    if (!this.demand.ofServices) return;
+    const view = new View(service, this.#events, this.thresholds);
+    this.#byService.set(service, view);
+    const place = this.views.findIndex((each) => each.service > service);
+    this.views.splice(place < 0 ? this.views.length : place, 0, view);
   }
 
   add(bucket: TimeBucket, sign: 1 | -1): void {
-    this.platform.add(bucket.platform, sign);
-    for (const [service, tally] of bucket.services) {
-      const sums = this.services.get(service) ?? new RequestTally();
-      sums.add(tally, sign);
-      if (sums.requests === 0) this.services.delete(service);
-      else this.services.set(service, sums);
+    if (this.demand.ofPlatform) this.#addTally(this.platform, bucket, sign);
+    if (this.demand.ofServices) {
+      for (const service of bucket.seen.keys()) {
+        const view = this.#byService.get(service);
+        if (view !== undefined) this.#addTally(view, bucket, sign);
+      }
     }
-    for (const type of this.events.keys()) {
-      this.events.set(type, (this.events.get(type) ?? 0) + sign * (bucket.events.get(type) ?? 0));
+    for (const [type, count] of this.#events) {
+      const change = bucket.events.get(type) ?? 0;
+      if (change === 0) continue;
+      this.#events.set(type, count + sign * change);
+      for (const view of this.views) view.isChanged = true;
+      this.platform.isChanged = true;
     }
+  }
+
+  #addTally(view: View, bucket: TimeBucket, sign: 1 | -1): void {
+    view.isChanged = true;
+    const tally = view.service === PLATFORM ? bucket.platform : bucket.services.get(view.service);
+    if (tally === undefined) return;
+    view.tally ??= new WindowTally(this.#withPercentiles);
+    view.tally.add(tally, sign);
+    if (view.tally.requests === 0) view.tally = undefined;
+  }
+
+  /** Brings the contexts up to date; what has not changed is left as it is, but for the time. */
+  refresh(endMs: number, memory: ReadonlyMap<string, ServiceMemory>): void {
+    const { measures } = this.demand;
+    const fromMs = endMs - this.lengthMs;
+    for (const view of this.views) {
+      const of = memory.get(view.service);
+      if (of === undefined) continue;
+      if (view.isChanged) setMeasures(view.context, measures, view.tally, [of], { fromMs, lengthMs: this.lengthMs });
+      if (this.#asksSeconds) view.context.seconds_since_seen = Math.max(0, endMs - of.seenMs) / 1000;
+    }
+    if (!this.demand.ofPlatform || !this.platform.isChanged) return;
+    const { context, tally } = this.platform;
+    setMeasures(context, measures, tally, memory.values(), { fromMs, lengthMs: this.lengthMs });
+  }
+
+  /** Before the next bucket closes. */
+  settle(): void {
+    for (const view of this.views) view.isChanged = false;
+    this.platform.isChanged = false;
   }
 }
 
@@ -44,26 +123,29 @@ class Window {
  * added, what leaves is taken away.
  */
 export class SlidingWindows {
-  readonly #windows: readonly Window[];
+  readonly #windows: ReadonlyMap<number, Window>;
   /** Closed buckets that lie in a window, the oldest first; `#dropped` of them were there before. */
   readonly #closed: TimeBucket[] = [];
   #dropped = 0;
   readonly #memory = new Map<string, ServiceMemory>();
-  #endMs = 0;
 
   /**
-   * @param eventTypes those that are counted
+   * @param demands one for each length of window
    * @param seen service → time of its last event, of the time before the first bucket
    */
   constructor(
-    lengthsMs: Iterable<number>,
-    private readonly intervalMs: number,
-    private readonly thresholds: Thresholds,
-    eventTypes: readonly string[],
+    demands: Iterable<WindowDemand>,
+    intervalMs: number,
+    thresholds: Thresholds,
     seen: Iterable<readonly [service: string, seenMs: number]> = [],
   ) {
-    this.#windows = [...new Set(lengthsMs)].map((lengthMs) => new Window(lengthMs, eventTypes));
-    for (const [service, seenMs] of seen) this.#memory.set(service, { seenMs, gauges: new Map() });
+    this.#windows = new Map(
+      [...demands].map((demand) => {
+        const lengthMs = Math.ceil(demand.windowMs / intervalMs) * intervalMs;
+        return [demand.windowMs, new Window(demand, lengthMs, thresholds)];
+      }),
+    );
+    for (const [service, seenMs] of seen) this.#memoryOf(service).seenMs = seenMs;
   }
 
   /** Every service that was ever seen, and when last, ms. */
@@ -78,78 +160,41 @@ export class SlidingWindows {
    * @param bucket that ends there; undefined where nothing happened
    */
   moveTo(endMs: number, bucket: TimeBucket | undefined): void {
-    this.#endMs = endMs;
+    for (const window of this.#windows.values()) window.settle();
     if (bucket !== undefined) this.#enter(bucket);
-    for (const window of this.#windows) {
-      const fromMs = endMs - Math.ceil(window.lengthMs / this.intervalMs) * this.intervalMs;
+    let unused = this.#dropped + this.#closed.length;
+    for (const window of this.#windows.values()) {
       for (;;) {
         const oldest = this.#closed[window.left - this.#dropped];
-        if (oldest === undefined || oldest.startMs >= fromMs) break;
+        if (oldest === undefined || oldest.startMs >= endMs - window.lengthMs) break;
         window.add(oldest, -1);
         window.left += 1;
       }
+      unused = Math.min(unused, window.left);
+      window.refresh(endMs, this.#memory);
     }
-    const unused = Math.min(...this.#windows.map(({ left }) => left), this.#dropped + this.#closed.length);
     this.#closed.splice(0, unused - this.#dropped);
     this.#dropped = unused;
   }
 
-  /** What a condition is asked about, of one service, or of the platform where none is named. */
-  context(lengthMs: number, service: string | undefined, measures: ReadonlySet<Measure>): ConditionContext {
-    const window = this.#windows.find((each) => each.lengthMs === lengthMs);
-    if (window === undefined) throw new Error(`No window of ${lengthMs} ms is kept`);
-    const values: Partial<Record<Measure, number>> = {};
-    const tally = service === undefined ? window.platform : window.services.get(service);
-    for (const measure of measures) {
-      const value = this.#value(measure, tally, service, lengthMs);
-      if (value !== undefined) values[measure] = value;
-    }
-    return { ...values, events: window.events, threshold: this.thresholds };
+  /** What a condition is asked about, of each service in the order of their names. Good until the next move. */
+  services(windowMs: number): readonly WindowView[] {
+    return this.#window(windowMs).views;
   }
 
-  /** Undefined where there are no data: no data is no value. */
-  #value(
-    measure: Measure,
-    tally: RequestTally | undefined,
-    service: string | undefined,
-    lengthMs: number,
-  ): number | undefined {
-    if (measure === 'seconds_since_seen') {
-      const seenMs = service === undefined ? undefined : this.#memory.get(service)?.seenMs;
-      return seenMs === undefined ? undefined : Math.max(0, this.#endMs - seenMs) / 1000;
-    }
-    if (measure === 'cpu_usage' || measure === 'memory_usage') return this.#gauge(measure, service, lengthMs);
-    if (measure === 'db_pool_usage') return this.#poolUsage(service, lengthMs);
-    if (tally === undefined || tally.requests === 0) return undefined;
-    return requestMeasure(measure, tally, lengthMs);
+  /** The same of the platform. */
+  platform(windowMs: number): WindowView {
+    return this.#window(windowMs).platform;
   }
 
-  /** The latest measurement in the window; of the platform, the largest of any service's. */
-  #gauge(metric: string, service: string | undefined, lengthMs: number): number | undefined {
-    if (service === undefined) return this.#largest((each) => this.#gauge(metric, each, lengthMs));
-    const gauge = this.#memory.get(service)?.gauges.get(metric);
-    return gauge === undefined || gauge.timeMs < this.#endMs - lengthMs ? undefined : gauge.value;
-  }
-
-  #poolUsage(service: string | undefined, lengthMs: number): number | undefined {
-    if (service === undefined) return this.#largest((each) => this.#poolUsage(each, lengthMs));
-    const active = this.#gauge('db_pool_active', service, lengthMs);
-    const max = this.#gauge('db_pool_max', service, lengthMs);
-    return active === undefined || max === undefined || max === 0 ? undefined : active / max;
-  }
-
-  #largest(of: (service: string) => number | undefined): number | undefined {
-    let largest: number | undefined;
-    for (const service of this.#memory.keys()) {
-      const value = of(service);
-      if (value !== undefined && (largest === undefined || value > largest)) largest = value;
-    }
-    return largest;
+  #window(windowMs: number): Window {
+    const window = this.#windows.get(windowMs);
+    if (window === undefined) throw new Error(`No window of ${windowMs} ms is kept`);
+    return window;
   }
 
   #enter(bucket: TimeBucket): void {
     this.#closed.push(bucket);
-    for (const window of this.#windows) window.add(bucket, 1);
     for (const [service, seenMs] of bucket.seen) {
       const memory = this.#memoryOf(service);
       memory.seenMs = Math.max(memory.seenMs, seenMs);
@@ -158,6 +203,7 @@ export class SlidingWindows {
       const { gauges } = this.#memoryOf(service);
       for (const [metric, measurement] of measurements) gauges.set(metric, measurement);
     }
+    for (const window of this.#windows.values()) window.add(bucket, 1);
   }
 
   #memoryOf(service: string): ServiceMemory {
@@ -165,29 +211,7 @@ export class SlidingWindows {
     if (known !== undefined) return known;
     const made: ServiceMemory = { seenMs: 0, gauges: new Map() };
     this.#memory.set(service, made);
+    for (const window of this.#windows.values()) window.addService(service);
     return made;
-  }
-}
-
-type RequestMeasure = Exclude<Measure, 'seconds_since_seen' | 'cpu_usage' | 'memory_usage' | 'db_pool_usage'>;
-
-function requestMeasure(measure: RequestMeasure, tally: RequestTally, lengthMs: number): number | undefined {
-  switch (measure) {
-    case 'requests':
-      return tally.requests;
-    case 'errors':
-      return tally.errors;
-    case 'error_rate':
-      return tally.errors / tally.requests;
-    case 'request_rate':
-      return tally.requests / (lengthMs / 1000);
-    case 'avg_response_time':
-      return tally.timedRequests === 0 ? undefined : tally.responseTimeUs / tally.timedRequests / 1000;
-    case 'p50_response_time':
-      return tally.percentile(0.5);
-    case 'p95_response_time':
-      return tally.percentile(0.95);
-    case 'p99_response_time':
-      return tally.percentile(0.99);
   }
 }

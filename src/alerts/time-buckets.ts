@@ -1,5 +1,5 @@
 import type { LogEvent } from '../events/kinds.js';
-import { RequestTally } from './sums.js';
+import { RequestTally, timingOf } from './sums.js';
 
 /** The latest measurement of a metric, by its time and then by its place in the log. */
 export interface Measurement {
@@ -28,16 +28,21 @@ export class TimeBucket {
       return;
     }
     const { service_name: service } = event.body;
-    this.seen.set(service, Math.max(this.seen.get(service) ?? 0, event.occurredAtMs));
+    const seenMs = this.seen.get(service);
+    if (seenMs === undefined || seenMs < event.occurredAtMs) this.seen.set(service, event.occurredAtMs);
     if (event.kind === 'api') this.#addRequest(service, event.body.status_code, event.body.response_time_ms);
     else this.#addMeasurement(service, event.body.metric_name, event.occurredAtMs, event.sequence, event.body.value);
   }
 
   #addRequest(service: string, statusCode: number, responseTimeMs: number | undefined): void {
-    const tally = this.services.get(service) ?? new RequestTally();
-    this.services.set(service, tally);
-    tally.addRequest(statusCode, responseTimeMs);
-    this.platform.addRequest(statusCode, responseTimeMs);
+    let tally = this.services.get(service);
+    if (tally === undefined) {
+      tally = new RequestTally();
+      this.services.set(service, tally);
+    }
+    const timing = responseTimeMs === undefined ? undefined : timingOf(responseTimeMs);
+    tally.addRequest(statusCode, timing);
+    this.platform.addRequest(statusCode, timing);
   }
 
   #addMeasurement(service: string, metric: string, timeMs: number, sequence: number, value: number): void {
