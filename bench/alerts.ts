@@ -165,7 +165,12 @@ function serviceBodies(service_name: string, random: SeededRandom): EventBody[] 
 
 async function timed(what: string, work: () => Promise<void>): Promise<void> {
   const begunMs = performance.now();
+  const cpu = process.cpuUsage();
   await work();
   const seconds = (performance.now() - begunMs) / 1000;
-  console.log(`${what}: ${seconds.toFixed(2)} s, ${Math.round(events / seconds).toLocaleString('en')} events/s`);
+  const { user, system } = process.cpuUsage(cpu);
+  const rate = Math.round(events / seconds).toLocaleString('en');
+  console.log(
+    `${what}: ${seconds.toFixed(2)} s, ${rate} events/s, ${((user + system) / 1e6).toFixed(2)} s of CPU here`,
+  );
 }

@@ -42,8 +42,9 @@ export function decodeMessage(message: LogMessage, options: CodecOptions): Outco
   if (!placed.ok) return placed;
   const { kind, body } = placed.value;
   const bounds = timeBounds(message.storedAtMs, options.retentionDays, CLOCK_SLACK_MS);
-  const checked = validateBody(kind, headerId(message) === undefined ? body : withoutId(body), bounds);
-  return checked.ok ? locate(message, checked.value) : checked;
+  const id = headerId(message);
+  const checked = validateBody(kind, id === undefined ? body : withoutId(body), bounds);
+  return checked.ok ? locate(message, id, checked.value) : checked;
 }
 
 /** A body, and what its CloudEvents envelope said of it, where it had one. */
@@ -117,8 +118,8 @@ function withoutId(body: unknown): unknown {
   return isObject(body) && 'id' in body ? { ...body, id: undefined } : body;
 }
 
-function locate(message: LogMessage, event: CheckedEvent): Outcome<LogEvent> {
-  const publishersId = headerId(message) ?? event.body.id;
+function locate(message: LogMessage, idOfHeader: string | undefined, event: CheckedEvent): Outcome<LogEvent> {
+  const publishersId = idOfHeader ?? event.body.id;
   if (publishersId !== undefined && !VALID_ID.test(publishersId)) {
     return refuse('invalid_id', '', 'The id must be 1 to 128 printable ASCII characters without spaces');
   }

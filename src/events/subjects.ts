@@ -17,8 +17,20 @@ export function subjectOf(event: EventBody): string {
   return `${EVENTS_PREFIX}.${event.kind}.${name}`;
 }
 
+/** Subjects come again and again; past this many they are read anew. */
+const MAX_SUBJECTS_REMEMBERED = 10_000;
+const remembered = new Map<string, SubjectParts>();
+
 /** Reads `metrics.events.<kind>.<name>`; undefined for any other subject. */
 export function parseSubject(subject: string): SubjectParts | undefined {
+  const known = remembered.get(subject);
+  if (known !== undefined) return known;
+  const parts = splitSubject(subject);
+  if (parts !== undefined && remembered.size < MAX_SUBJECTS_REMEMBERED) remembered.set(subject, parts);
+  return parts;
+}
+
+function splitSubject(subject: string): SubjectParts | undefined {
   const tokens = subject.split('.');
   if (tokens.length !== 4 || tokens[0] !== 'metrics' || tokens[1] !== 'events') return undefined;
   const kind = EVENT_KINDS.find((each) => each === tokens[2]);

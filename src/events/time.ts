@@ -7,6 +7,40 @@ const RFC_3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1
  * @returns milliseconds since 1970 (finer digits are cut off), or undefined where the text is no such time
  */
 export function parseRfc3339(text: string): number | undefined {
+  return parseUsual(text) ?? parseAny(text);
+}
+
+/** The day that was read last: events that come together are of one day as a rule. */
+let lastDay = { text: '', midnightMs: 0 };
+
+/** `2026-11-24T12:00:00.000Z` as most write it, read by its places; undefined where it has to be looked at closely. */
+function parseUsual(text: string): number | undefined {
+  if (text.length !== 24 || text[10] !== 'T' || text[13] !== ':' || text[16] !== ':' || text[19] !== '.')
+    return undefined;
+  if (text[23] !== 'Z') return undefined;
+  if (lastDay.text === '' || !text.startsWith(lastDay.text)) {
+    const midnightMs = parseAny(`${text.slice(0, 10)}T00:00:00Z`);
+    if (midnightMs === undefined) return undefined;
+    lastDay = { text: text.slice(0, 10), midnightMs };
+  }
+  const [hour, minute, second] = [twoDigits(text, 11), twoDigits(text, 14), twoDigits(text, 17)];
+  const milliseconds = twoDigits(text, 20) * 10 + digit(text, 22);
+  // NaN, for what is no digit, is not below anything.
+  if (!(hour < 24 && minute < 60 && second < 60 && milliseconds < 1000)) return undefined;
+  return lastDay.midnightMs + ((hour * 60 + minute) * 60 + second) * 1000 + milliseconds;
+}
+
+function twoDigits(text: string, at: number): number {
+  return digit(text, at) * 10 + digit(text, at + 1);
+}
+
+/** NaN where there is none. */
+function digit(text: string, at: number): number {
+  const value = text.charCodeAt(at) - 48;
+  return value >= 0 && value <= 9 ? value : Number.NaN;
+}
+
+function parseAny(text: string): number | undefined {
   const match = RFC_3339.exec(text);
   if (match === null) return undefined;
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [

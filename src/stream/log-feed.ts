@@ -3,14 +3,15 @@ import {
   createInbox,
   DeliverPolicy,
   type JetStreamManager,
-  Match,
   type Msg,
   type NatsConnection,
   NatsError,
   type Subscription,
 } from 'nats';
 import type { LogMessage } from '../events/codec.js';
+import { parseAckSubject } from './ack-subject.js';
 import type { ConnectionWatch } from './connection.js';
+import { readHeaders } from './message-headers.js';
 
 /** Why a feed cannot go on; its owner opens another one from its checkpoint. */
 export type FeedBreak = 'disconnected' | 'gap_in_delivery' | 'consumer_gone' | 'silent' | 'closed';
@@ -56,7 +57,6 @@ const CONSUMER_NOT_FOUND = 10014;
 /** The server removes a consumer without a name when nobody has asked it for so long: its reader may have died. */
 const UNREAD_NS = 60 * 1e9;
 const ACK = new TextEncoder().encode('+ACK');
-const NO_HEADERS = { header: () => undefined, headerNames: () => [] };
 
 /**
  * Reads a stream in order, each message once, from a given sequence on. The consumer is made anew at each
@@ -272,12 +272,6 @@ export class LogFeed {
   }
 }
 
-/** A message's headers as the codec looks at them: by name, without regard to case. */
-function readHeaders({ headers }: Msg): Pick<Required<LogMessage>, 'header' | 'headerNames'> {
-  if (headers === undefined) return NO_HEADERS;
-  return { header: (name) => headers.get(name, Match.IgnoreCase) || undefined, headerNames: () => headers.keys() };
-}
-
 /** Deletes a consumer; one that is not there is fine. */
 async function deleteConsumer(manager: JetStreamManager, stream: string, consumer: string): Promise<void> {
   try {
@@ -285,25 +279,4 @@ async function deleteConsumer(manager: JetStreamManager, stream: string, consume
   } catch (error) {
     if (!(error instanceof NatsError && error.api_error?.err_code === CONSUMER_NOT_FOUND)) throw error;
   }
-}
-
-/**
- * Reads `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time ns>.<pending>`; with a domain and
- * an account hash there are two more tokens before the stream.
- */
-export function parseAckSubject(subject: string): {
-  sequence: number;
-  deliverySequence: number;
-  storedAtMs: number;
-  pending: number;
-} {
-  const tokens = subject.split('.');
-  const offset = tokens.length > 9 ? 7 : 5;
-  return {
-    sequence: Number(tokens[offset]),
-    deliverySequence: Number(tokens[offset + 1]),
-    // Nanoseconds exceed 2^53, so the last six digits go before the text becomes a number.
-    storedAtMs: Number((tokens[offset + 2] ?? '').slice(0, -6)),
-    pending: Number(tokens[offset + 3]),
-  };
 }

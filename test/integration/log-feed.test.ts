@@ -1,7 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../src/devservices/index.js';
-import { type FedMessage, FeedBroken, LogFeed, parseAckSubject } from '../../src/stream/log-feed.js';
+import { parseAckSubject } from '../../src/stream/ack-subject.js';
+import { type FedMessage, FeedBroken, LogFeed } from '../../src/stream/log-feed.js';
 import { appendUsers, ids, openLog, type TestLog } from '../support/log.js';
 import { startTestNats, waitFor } from '../support/servers.js';
 
