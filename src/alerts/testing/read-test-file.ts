@@ -12,7 +12,7 @@ import {
   type TestCase,
   type TestFile,
 } from './test-file.js';
-import { textOf, YamlReader } from './yaml-reader.js';
+import { textOf, writtenText, YamlReader } from './yaml-reader.js';
 
 export type TestFileOutcome =
   | { readonly ok: true; readonly file: TestFile }
@@ -188,7 +188,7 @@ class TestReader {
   }
 
   #series(key: string, node: unknown, isFine: (number: number) => boolean, what: string): Series {
-    const series = parseSeries(textOf(node));
+    const series = parseSeries(writtenText(node));
     if (series === undefined) {
       this.yaml.problem(node, `${key} must be at most ${MAX_STEPS} values as 10, 10x20, 50+5x10 or _x3`);
     } else if (series.some((number) => number !== undefined && !isFine(number))) {

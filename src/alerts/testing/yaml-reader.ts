@@ -76,6 +76,11 @@ export function textOf(node: unknown): string {
   return isScalar(node) ? String(node.value) : '';
 }
 
+/** A scalar as it is written: to YAML `0x9` is the number nine. */
+export function writtenText(node: unknown): string {
+  return isScalar(node) ? (node.source ?? String(node.value)) : '';
+}
+
 function isMissing(node: unknown): boolean {
   return node === undefined || (isScalar(node) && node.value === null);
 }

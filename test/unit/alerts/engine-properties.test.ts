@@ -4,6 +4,7 @@ import { AlertEngine } from '../../../src/alerts/alert-engine.js';
 import type { Transition } from '../../../src/alerts/evaluate.js';
 import { parseRules } from '../../../src/alerts/parse-rules.js';
 import type { EventBody } from '../../../src/events/kinds.js';
+import '../../support/seed.js';
 import { naiveTransitions, type StoredEvent, toldTransition } from '../../support/naive-alerts.js';
 
 const INTERVAL_MS = 15_000;

@@ -55,4 +55,21 @@ test('every time that is written is read back as the same', () => {
   );
 });
 
+test('a time as most write it is read like any other', () => {
+  const usual = fc.tuple(
+    fc.integer({ min: Date.UTC(2026, 0), max: Date.UTC(2026, 2) }),
+    fc.nat(23),
+    fc.constantFrom(...'0159:T.-x '),
+  );
+  fc.assert(
+    fc.property(usual, ([timeMs, place, character]) => {
+      const written = formatTime(timeMs);
+      const changed = `${written.slice(0, place)}${character}${written.slice(place + 1, 23)}`;
+      // With another offset it is read the longer way.
+      assert.is(parseRfc3339(`${changed.slice(0, 23)}Z`), parseRfc3339(`${changed.slice(0, 23)}+00:00`));
+    }),
+    { verbose: true },
+  );
+});
+
 test.run();
