@@ -65,10 +65,7 @@ test('what is expected and there is fine, however it is put', () => {
 });
 
 const FAILING: readonly [expectation: string, failure: RegExp][] = [
-  [
-    '{eval_time: 2m, alerts: []}',
-    /^12 errors: at 2m nobody expects errors\{.*service_name="web".*\} firing since 2m/,
-  ],
+  ['{eval_time: 2m, alerts: []}', /^12 errors: at 2m nobody expects errors\{.*service_name="web".*\} firing since 2m/],
   ['{eval_time: 1m, alerts: [{name: errors}]}', /^12 errors: at 1m expected errors\{\} firing, found nothing/],
   [
     '{eval_time: 1m30s, alerts: [{name: errors}]}',
