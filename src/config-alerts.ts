@@ -11,12 +11,12 @@ export interface RulesConfig {
 /** What the environment says of alerts. A channel that is not there is not configured. */
 export interface AlertsConfig extends RulesConfig {
   readonly email?: { readonly smtpUrl: string; readonly from: string; readonly to: readonly string[] };
-  readonly slack?: { readonly url: string };
+  readonly slack?: { readonly url: string; readonly allowPrivate: boolean };
   readonly webhook?: {
     readonly url: string;
     /** Bodies are signed with it. */
     readonly secret?: string;
-    /** Whether it may lead into a private network. */
+    /** Whether it may lead into a private network, as Slack's may then, too. */
     readonly allowPrivate: boolean;
   };
 }
@@ -36,7 +36,7 @@ export function readAlerts(read: EnvReader): AlertsConfig {
   return {
     ...readRulesConfig(read),
     ...readEmail(read),
-    ...(slackUrl === undefined ? {} : { slack: { url: slackUrl } }),
+    ...(slackUrl === undefined ? {} : { slack: { url: slackUrl, allowPrivate } }),
     ...(webhookUrl === undefined ? {} : { webhook: { url: webhookUrl, ...secret, allowPrivate } }),
   };
 }

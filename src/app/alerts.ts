@@ -1,10 +1,13 @@
+import { hostname } from 'node:os';
 import type { EventBus } from '@nestjs/cqrs';
+import { alertIdOf } from '../alerts/alert.js';
 import { BookFeed } from '../alerts/book-feed.js';
 import { AlertRunner } from '../alerts/live/alert-runner.js';
 import { AlertSaga } from '../alerts/live/alert-saga.js';
 import { PublishAlertHandler, PublishOutcomes } from '../alerts/live/publish-alert.js';
 import { loadRules, RulesFile } from '../alerts/live/rules-file.js';
 import { TransitionPublisher } from '../alerts/live/transition-publisher.js';
+import { createSenders, Notifiers, WORKER_TIMES } from '../alerts/notify/notifiers.js';
 import { type AlertRule, CHANNELS, type Channel } from '../alerts/rule.js';
 import type { Config } from '../config.js';
 import type { AlertsConfig } from '../config-alerts.js';
@@ -82,17 +85,45 @@ export function startAlerts(
     thresholds: { error_rate: errorRate, response_time: responseTimeMs },
     now: Date.now,
   });
+  let present = rules;
   const onRules = (read: readonly AlertRule[]): void => {
+    present = read;
     tellMissingChannels(read, config.alerts, metrics, logger);
     runner.useRules(read);
   };
   tellMissingChannels(rules, config.alerts, metrics, logger);
+  startNotifiers(config, parts, { feed, path, rules: () => present });
   const file = new RulesFile({ file: config.alerts.file, onRules, metrics, logger });
   runner.start();
   lifecycle.onStop('alerts', () => runner.stop());
   file.start();
   lifecycle.onStop('rules of alerts', () => file.stop());
   return { reload: () => file.reload() };
+}
+
+/** Begins to tell people and other services what METRICS_ALERTS says. */
+function startNotifiers(
+  config: Config,
+  { lifecycle, ...parts }: AlertParts,
+  { feed, path, rules }: { feed: BookFeed; path: AlertPath; rules: () => readonly AlertRule[] },
+): void {
+  const externalUrl = `http://${hostname()}:${config.port}`;
+  const senders = createSenders(config.alerts, { externalUrl, logger: parts.logger, now: Date.now });
+  const notifiers = new Notifiers(senders, {
+    ...parts,
+    appender: path.appender,
+    replicas: config.streamReplicas,
+    holder: `${hostname()}:${process.pid}`,
+    times: WORKER_TIMES,
+    attention: {
+      isSilenced: (alert, nowMs) => feed.book.silencesOf(alert, nowMs).length > 0,
+      isAcknowledged: (alert) => feed.book.find(alertIdOf(alert))?.acknowledged !== undefined,
+    },
+    repeatMsOf: (name) => rules().find((rule) => rule.name === name)?.repeatMs,
+    now: Date.now,
+  });
+  notifiers.start();
+  lifecycle.onStop('notifiers', () => notifiers.stop());
 }
 
 /** An alert whose channel is not configured is published all the same; only nobody is told. */

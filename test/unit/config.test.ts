@@ -56,7 +56,7 @@ test('a channel is configured by its address', () => {
     from: 'alerts@example.org',
     to: ['ops@example.org', 'on-call@example.org'],
   });
-  assert.equal(configured.slack, { url: 'https://hooks.slack.com/services/x' });
+  assert.equal(configured.slack, { url: 'https://hooks.slack.com/services/x', allowPrivate: false });
   assert.equal(configured.webhook, { url: 'https://example.org/alerts', secret: 'secret', allowPrivate: false });
 });
 
