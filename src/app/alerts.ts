@@ -26,7 +26,7 @@ export interface AlertParts extends Servers {
   readonly lifecycle: Lifecycle;
 }
 
-/** Longest wait for the book at start; past it the service answers by what it has read. */
+/** Longest wait for the book; past it the service answers by what it has read. */
 const BOOK_TIMEOUT_MS = 5_000;
 
 /** The rules that this process begins with; none where it does not evaluate. @throws ConfigError where the file is bad */
@@ -42,8 +42,13 @@ export async function openBook({ lifecycle, ...parts }: AlertParts): Promise<Boo
   const feed = new BookFeed(parts);
   feed.start();
   lifecycle.onStop('book of alerts', () => feed.stop());
-  await Promise.all([feed.alerts.caughtUp(BOOK_TIMEOUT_MS), feed.actions.caughtUp(BOOK_TIMEOUT_MS)]);
+  await upToDate(feed);
   return feed;
+}
+
+/** Waits until the book has what both streams have now; answers for each whether it has. */
+function upToDate({ alerts, actions }: BookFeed): Promise<boolean[]> {
+  return Promise.all([alerts.caughtUp(BOOK_TIMEOUT_MS), actions.caughtUp(BOOK_TIMEOUT_MS)]);
 }
 
 /** What turns transitions into messages on `metrics.alert`: a saga, and the handler of the command that it gives. */
@@ -119,6 +124,7 @@ function startNotifiers(
       isSilenced: (alert, nowMs) => feed.book.silencesOf(alert, nowMs).length > 0,
       isAcknowledged: (alert) => feed.book.find(alertIdOf(alert))?.acknowledged !== undefined,
     },
+    attentionReady: async () => (await upToDate(feed)).every((isReady) => isReady),
     repeatMsOf: (name) => rules().find((rule) => rule.name === name)?.repeatMs,
     now: Date.now,
   });
