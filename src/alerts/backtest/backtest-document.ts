@@ -26,6 +26,8 @@ export interface TransitionLine {
   readonly service_name: string | null;
   readonly severity: string;
   readonly value: number | null;
+  /** When it began to fire, or to be pending. */
+  readonly starts_at: string;
   /** How long what began, or ended, lasted; null where it still goes on. */
   readonly length_seconds: number | null;
 }
@@ -97,7 +99,7 @@ function diffDocument(first: BacktestResult, { file, result }: ComparedBacktest)
   };
 }
 
-function transitionLine({ atMs, to, rule, service, value, lengthMs }: TimedTransition): TransitionLine {
+function transitionLine({ atMs, to, rule, service, value, startsAtMs, lengthMs }: TimedTransition): TransitionLine {
   return {
     at: timeOf(atMs),
     to,
@@ -105,6 +107,7 @@ function transitionLine({ atMs, to, rule, service, value, lengthMs }: TimedTrans
     service_name: service ?? null,
     severity: rule.severity,
     value,
+    starts_at: timeOf(startsAtMs),
     length_seconds: lengthMs === null ? null : lengthMs / 1000,
   };
 }
