@@ -1,6 +1,8 @@
 import { type KV, type NatsConnection, NatsError } from 'nats';
 
 const BUCKET = 'metrics_leases';
+/** Giving back must not hold up a process that ends. */
+const CALL_TIMEOUT_MS = 2_000;
 const WRONG_LAST_SEQUENCE = 10071;
 /** A holder counts on less than the time after which the lease is free: it gives up before anybody else may begin. */
 const HELD_SHARE = 0.75;
@@ -47,7 +49,9 @@ export class StreamLease {
     name: string,
     { leaseMs, replicas, holder }: LeaseOptions,
   ): Promise<StreamLease | undefined> {
-    const bucket = await connection.jetstream().views.kv(BUCKET, { ttl: leaseMs, history: 1, replicas });
+    const bucket = await connection
+      .jetstream({ timeout: CALL_TIMEOUT_MS })
+      .views.kv(BUCKET, { ttl: leaseMs, history: 1, replicas });
     const askedAtMs = performance.now();
     try {
       const revision = await bucket.create(name, holder);

@@ -91,7 +91,7 @@ export async function openNotifyStage(): Promise<NotifyStage> {
       },
       kill: async () => {
         opened.delete(process);
-        await own.connection.close();
+        await own.close();
         await notifiers.stop();
       },
     };

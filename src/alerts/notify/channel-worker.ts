@@ -81,19 +81,22 @@ export class ChannelWorker {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    const { connection, replicas, holder, times } = this.parts;
+    const { watch, times } = this.parts;
     while (!signal.aborted) {
-      try {
-        const lease = await StreamLease.tryAcquire(connection, this.#name, {
-          leaseMs: times.leaseMs,
-          replicas,
-          holder,
-        });
-        if (lease !== undefined) await this.#leadWith(lease);
-      } catch (error) {
-        this.#tellTrouble(error instanceof FeedBroken ? error.reason : 'jetstream_away', error);
-      }
+      // A call to a server that is away waits for its timeout, and a process that ends for the call.
+      if (watch.connected) await this.#tryToLead();
       await pause(times.standbyMs, signal);
+    }
+  }
+
+  async #tryToLead(): Promise<void> {
+    const { connection, replicas, holder, times } = this.parts;
+    try {
+      const options = { leaseMs: times.leaseMs, replicas, holder };
+      const lease = await StreamLease.tryAcquire(connection, this.#name, options);
+      if (lease !== undefined) await this.#leadWith(lease);
+    } catch (error) {
+      this.#tellTrouble(error instanceof FeedBroken ? error.reason : 'jetstream_away', error);
     }
   }
 

@@ -44,9 +44,10 @@ export class EmailSender implements NoticeSender {
   async send(notice: Notice, signal: AbortSignal): Promise<SendOutcome> {
     if (this.#to.length === 0) return { kind: 'retry', reason: 'no_recipient' };
     this.#tellOfControlCharacters(notice);
+    const done = new AbortController();
     const sending = this.#transport.sendMail(mailOf(notice, this.options.from, this.#to));
     try {
-      const info = await Promise.race([sending, aborted(signal)]);
+      const info = await Promise.race([sending, aborted(signal, done.signal)]);
       if (info === 'aborted') return { kind: 'retry', reason: 'aborted' };
       const refused = info.rejected?.length ?? 0;
       if (refused > 0) this.options.logger.warn({ refused }, 'The SMTP server refused some of the recipients');
@@ -54,6 +55,7 @@ export class EmailSender implements NoticeSender {
     } catch (error) {
       return outcomeOf(error);
     } finally {
+      done.abort();
       // What is left to itself must not end the process when it fails.
       sending.catch(() => undefined);
     }
@@ -127,9 +129,10 @@ function codesOf(error: unknown): { code: string; responseCode: number | undefin
   };
 }
 
-function aborted(signal: AbortSignal): Promise<'aborted'> {
+/** @param done takes the listener away: the signal lives longer than the try */
+function aborted(signal: AbortSignal, done: AbortSignal): Promise<'aborted'> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve('aborted');
-    else signal.addEventListener('abort', () => resolve('aborted'), { once: true });
+    else signal.addEventListener('abort', () => resolve('aborted'), { once: true, signal: done });
   });
 }

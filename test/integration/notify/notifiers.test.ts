@@ -270,4 +270,15 @@ test('stopping calls off a try that hangs and a wait between tries', async () =>
   assert.is((await stage().records()).filter(({ outcome }) => outcome !== 'started').length, 0);
 });
 
+test('stopping while NATS is away does not wait for it', async () => {
+  const process = await stage().open([slackSender(), hookSender()]);
+  await begun(stage(), ['slack', 'webhook']);
+  await stage().nats.kill();
+  await waitFor('the loss to be noticed', () => (stage().log.watch.connected ? undefined : true), 20_000);
+  const startedMs = performance.now();
+  await process.notifiers.stop();
+  assert.ok(performance.now() - startedMs < 4_000);
+  await stage().nats.start();
+});
+
 test.run();
