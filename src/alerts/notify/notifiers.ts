@@ -1,4 +1,3 @@
-import type { Channel } from '../rule.js';
 import { CHANNELS } from '../rule.js';
 import { ChannelWorker, type WorkerParts, type WorkerTimes } from './channel-worker.js';
 import { EmailSender } from './email.js';
@@ -66,13 +65,4 @@ export class Notifiers {
   async stop(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.stop()));
   }
-}
-
-/** Channels that rules name and that are not configured: nobody is told through them. */
-export function missingChannels(
-  rules: readonly { readonly notification: readonly Channel[] }[],
-  senders: readonly NoticeSender[],
-): Channel[] {
-  const named = new Set(rules.flatMap(({ notification }) => notification));
-  return CHANNELS.filter((channel) => named.has(channel) && !senders.some((sender) => sender.channel === channel));
 }
