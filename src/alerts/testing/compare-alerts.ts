@@ -1,7 +1,6 @@
 import { describeDuration } from '../durations.js';
 import type { RuleProblem } from '../parse-rules.js';
-import type { FoundAlert } from './run-test-case.js';
-import type { Expectation, ExpectedAlert } from './test-file.js';
+import type { Expectation, ExpectedAlert, FoundAlert } from './test-file.js';
 
 /**
  * What is expected at one time against what is there. Every alert that fires has to be expected; one that is pending or

@@ -3,20 +3,8 @@ import { AlertEngine, GRACE_MS } from '../alert-engine.js';
 import { describeDuration } from '../durations.js';
 import type { Transition } from '../evaluate.js';
 import type { RuleProblem } from '../parse-rules.js';
-import type { AlertRule } from '../rule.js';
 import { compareAlerts } from './compare-alerts.js';
-import type { ExpectedStatus, ServiceSeries, TestCase, TestFile } from './test-file.js';
-
-/** An alert as it is at one time of a test. */
-export interface FoundAlert {
-  readonly rule: AlertRule;
-  readonly status: ExpectedStatus;
-  /** The rule's, the service's name and the severity. */
-  readonly labels: Readonly<Record<string, string>>;
-  /** ms from the beginning. */
-  readonly startsAtMs: number;
-  readonly value: number | null;
-}
+import type { FoundAlert, ServiceSeries, TestCase, TestFile } from './test-file.js';
 
 /** Tests play at one time always, so that they say the same always. */
 const BEGINNING_MS = Date.UTC(2026, 0, 1);

@@ -29,6 +29,17 @@ export interface ExpectedAlert {
 export const EXPECTED_STATUSES = ['firing', 'pending', 'resolved'] as const;
 export type ExpectedStatus = (typeof EXPECTED_STATUSES)[number];
 
+/** An alert as it is at one time of a test. */
+export interface FoundAlert {
+  readonly rule: AlertRule;
+  readonly status: ExpectedStatus;
+  /** The rule's, the service's name and the severity. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** ms from the beginning. */
+  readonly startsAtMs: number;
+  readonly value: number | null;
+}
+
 export interface Expectation {
   readonly line: number;
   /** ms from the beginning, a whole number of evaluation intervals. */

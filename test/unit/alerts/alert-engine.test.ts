@@ -174,6 +174,22 @@ test('an event that is dated ahead counts when its time has come', () => {
   assert.equal(told(target.advance(START + 120_000)), ['12:01:45 errors firing web 1']);
 });
 
+test('what is told not to fire is judged again, although nothing has happened since', () => {
+  const target = engine('alerts:\n  - {name: errors, condition: errors > 0, window: 10m}\n');
+  target.take(request(1, 500), START + 1_000);
+  assert.equal(told(target.advance(START + 30_000)), ['12:00:15 errors firing web 1']);
+  assert.equal(told(target.advance(START + 60_000)), []);
+  target.setFiring([]);
+  assert.equal(told(target.advance(START + 80_000)), ['12:01:00 errors firing web 1']);
+});
+
+test('a rate is that of the whole intervals that a window has', () => {
+  const target = engine('alerts:\n  - {name: busy, condition: request_rate > 0, window: 20s}\n');
+  target.take(request(1, 200), START + 1_000);
+  target.take(request(16, 200), START + 16_000);
+  assert.equal(told(target.advance(START + 20_000)), [`12:00:15 busy firing web ${1 / 30}`]);
+});
+
 test('an engine that begins in the middle tells the same from there on', () => {
   const text = `${RULE}    for: 45s
   - name: slow
