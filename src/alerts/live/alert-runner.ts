@@ -11,7 +11,7 @@ import type { BookFeed } from '../book-feed.js';
 import type { Thresholds } from '../condition.js';
 import type { AlertRule } from '../rule.js';
 import { decideOrphan, decidePublication, orphansOf } from './decide-publication.js';
-import { decodeState, encodeState, hashOf, planStart } from './evaluation-state.js';
+import { decodeState, type EvaluationState, encodeState, hashOf, planStart } from './evaluation-state.js';
 import { LiveEvaluation } from './live-evaluation.js';
 import type { TransitionPublisher } from './transition-publisher.js';
 
@@ -131,7 +131,10 @@ class Session {
     const { manager, feed, intervalMs, thresholds, logger, now } = this.options;
     if (!(await feed.alerts.caughtUp(BOOK_TIMEOUT_MS))) throw new Error('METRICS_ALERTS cannot be read to its end');
     const saved = await readLast(manager, ALERT_STATE_STREAM, ALERT_STATE_SUBJECT);
-    const start = planStart(saved === undefined ? undefined : decodeState(saved), this.rules, intervalMs, now());
+    const found = saved === undefined ? undefined : decodeState(saved);
+    const start = planStart(found, this.rules, intervalMs, now());
+    // Who dies before the first interval is over must not begin at a later now.
+    if (found === undefined) await this.#append({ ...start, rulesHash: hashOf(this.rules) });
     logger.info(
       { begin: new Date(start.beginMs), closedUntil: new Date(start.closedUntilMs), rules: this.rules.length },
       'Alerts are evaluated',
@@ -196,15 +199,21 @@ class Session {
 
   /** Everything up to the last closed bucket is published, so the next start may go on from there. */
   async #save(evaluation: LiveEvaluation): Promise<void> {
-    const { appender, metrics, logger } = this.options;
+    const { metrics } = this.options;
     metrics.alertLateEvents.inc(evaluation.late - this.#late);
     this.#late = evaluation.late;
     if (!evaluation.isLive || evaluation.closedUntilMs <= this.#savedMs) return;
     const state = evaluation.state();
+    if (await this.#append(state)) this.#savedMs = state.closedUntilMs;
+  }
+
+  /** Not saved is not lost: the next start then reads a little more. */
+  async #append(state: EvaluationState): Promise<boolean> {
+    const { appender, logger } = this.options;
     const id = `${state.closedUntilMs}:${state.beginMs}:${state.rulesHash}`;
     const result = await appender.append(ALERT_STATE_SUBJECT, encodeState(state), id);
-    // Not saved is not lost: the next start then reads a little more.
-    if (result.kind === 'stored') this.#savedMs = state.closedUntilMs;
-    else logger.warn({ reason: result.reason }, 'How far alerts are evaluated could not be saved now');
+    if (result.kind === 'stored') return true;
+    logger.warn({ reason: result.reason }, 'How far alerts are evaluated could not be saved now');
+    return false;
   }
 }
