@@ -48,7 +48,7 @@ export class ChannelState {
   readonly #firing = new Map<string, AlertMessage>();
   /** Alert → when the channel was told last that it fires, ms. */
   readonly #toldAtMs = new Map<string, number>();
-  #pending: PendingTransition[] = [];
+  #pending: (PendingTransition & { readonly receivedAtMs: number })[] = [];
   #position: number;
 
   /** @param position sequence up to which the records say that everything is done with */
@@ -79,13 +79,18 @@ export class ChannelState {
     this.#pending = this.#pending.filter(({ sequence }) => sequence > this.#position);
   }
 
-  /** Takes the next transition of the log; those that name other channels do not matter here. */
-  take(transition: PendingTransition): void {
+  /**
+   * Takes the next transition of the log. One that names other channels matters only where it ends what this one was to
+   * be told of: the rule may have changed meanwhile.
+   */
+  take(transition: PendingTransition, nowMs: number): void {
     const { alert, sequence } = transition;
-    if (!alert.notification.includes(this.channel)) return;
-    if (alert.status === 'firing') this.#firing.set(alertIdOf(alert), alert);
-    else this.#firing.delete(alertIdOf(alert));
-    if (sequence > this.#position) this.#pending.push(transition);
+    const id = alertIdOf(alert);
+    const isNamed = alert.notification.includes(this.channel);
+    if (!isNamed && !(alert.status === 'resolved' && this.#firing.has(id))) return;
+    if (alert.status === 'firing') this.#firing.set(id, alert);
+    else this.#firing.delete(id);
+    if (sequence > this.#position) this.#pending.push({ ...transition, receivedAtMs: nowMs });
   }
 
   /** Forgets what was told of alerts that are over. To be called when the log has been read to its end. */
@@ -109,7 +114,9 @@ export class ChannelState {
     const behind = this.#pending.findIndex(({ storedAtMs }) => storedAtMs >= endMs);
     const group = this.#pending.slice(0, behind === -1 ? undefined : behind).slice(0, MAX_GROUP_TRANSITIONS);
     const isClosed = group.length < this.#pending.length || group.length === MAX_GROUP_TRANSITIONS;
-    if (!isClosed && nowMs < endMs + settleMs) return undefined;
+    // By the server's clock, or by this process's alone where that is far behind.
+    const closesAtMs = Math.min(endMs, first.receivedAtMs + groupMs) + settleMs;
+    if (!isClosed && nowMs < closesAtMs) return undefined;
     const { told, notTold } = decideGroup(group, {
       nowMs,
       attention,

@@ -127,7 +127,7 @@ export class ChannelWorker {
       let unacknowledged: FedMessage | undefined;
       while (!signal.aborted && !isLost()) {
         const taken = await feed.take(TAKE_MESSAGES, times.listenMs);
-        for (const message of taken) takeMessage(state, message);
+        for (const message of taken) takeMessage(state, message, this.parts.now());
         unacknowledged = taken.at(-1) ?? unacknowledged;
         reached = unacknowledged?.sequence ?? reached;
         if (unacknowledged !== undefined && state.pending === 0) {
@@ -252,7 +252,7 @@ export class ChannelWorker {
 }
 
 /** What is no alert of ours is passed over. */
-function takeMessage(state: ChannelState, { data, sequence, storedAtMs }: FedMessage): void {
+function takeMessage(state: ChannelState, { data, sequence, storedAtMs }: FedMessage, nowMs: number): void {
   const alert = decodeAlert(data);
-  if (alert !== undefined) state.take({ alert, sequence, storedAtMs });
+  if (alert !== undefined) state.take({ alert, sequence, storedAtMs }, nowMs);
 }

@@ -223,6 +223,17 @@ test('a restart neither repeats nor forgets', async () => {
   assert.equal(hookTold(), [['a firing'], ['b firing', 'a resolved']]);
 });
 
+test('the durable consumer shows operators that everything was told', async () => {
+  await stage().open([hookSender()]);
+  await begun(stage(), ['webhook']);
+  await stage().publish(alertMessage('a', 'firing'), alertMessage('b', 'firing', { notification: ['email'] }));
+  await waitFor('the acknowledgement', async () => {
+    const { ack_floor, num_pending } = await stage().log.manager.consumers.info('METRICS_ALERTS', 'notify-webhook');
+    return ack_floor.stream_seq === 2 && num_pending === 0 ? true : undefined;
+  });
+  assert.equal(hookTold(), [['a firing']]);
+});
+
 test('of several processes one tells, and another takes over when it stops', async () => {
   const processes = await Promise.all([stage().open([hookSender()]), stage().open([hookSender()])]);
   await begun(stage(), ['webhook']);

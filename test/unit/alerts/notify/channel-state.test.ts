@@ -30,7 +30,7 @@ function stateOf(
 ) {
   const state = new ChannelState('email', position, rules(world));
   for (const [index, [alert, atSecond]] of log.entries()) {
-    state.take({ alert, sequence: index + 1, storedAtMs: START_MS + atSecond * 1_000 });
+    state.take({ alert, sequence: index + 1, storedAtMs: at(atSecond) }, at(atSecond));
   }
   return state;
 }
@@ -94,10 +94,26 @@ test('what was sent is neither forgotten nor repeated by who folds the records',
   const after = new ChannelState('email', 0, rules());
   after.remember(record);
   for (const [index, [alert, second]] of log.entries()) {
-    after.take({ alert, sequence: index + 1, storedAtMs: at(second) });
+    after.take({ alert, sequence: index + 1, storedAtMs: at(second) }, at(second));
   }
   assert.equal(send(after, 131), ['a resolved']);
   assert.is(send(after, 1_000), undefined);
+});
+
+test('a clock that is far behind the server does not hold a group back', () => {
+  const state = new ChannelState('email', 0, rules());
+  state.take({ alert: a, sequence: 1, storedAtMs: at(3_600) }, at(0));
+  assert.is(state.nextBatch(at(30)), undefined);
+  assert.equal(named(state.nextBatch(at(31))), ['a firing']);
+});
+
+test('who was told that it fires is told that it resolved, although its rule names others by now', () => {
+  const state = stateOf([[a, 0]], { repeatMs: HOUR_MS });
+  send(state, 31);
+  const elsewhere = alertMessage('a', 'resolved', { notification: ['slack'] });
+  state.take({ alert: elsewhere, sequence: 2, storedAtMs: at(60) }, at(60));
+  assert.equal(send(state, 91), ['a resolved']);
+  assert.is(send(state, 100_000), undefined);
 });
 
 test('a repeat comes that long after the last notice, again and again, each with a key of its own', () => {
@@ -117,7 +133,7 @@ test('an acknowledgement ends the repeats, and not the resolved notice', () => {
   send(state, 31);
   world.acknowledged = true;
   assert.is(send(state, 100_000), undefined);
-  state.take({ alert: aEnded, sequence: 2, storedAtMs: at(100_000) });
+  state.take({ alert: aEnded, sequence: 2, storedAtMs: at(100_000) }, at(100_000));
   assert.equal(send(state, 100_031), ['a resolved']);
 });
 
@@ -135,7 +151,7 @@ test('what fired and resolved under a silence is never told', () => {
   const world: Partial<World> = { silenced: true };
   const state = stateOf([[a, 0]], world);
   send(state, 31);
-  state.take({ alert: aEnded, sequence: 2, storedAtMs: at(60) });
+  state.take({ alert: aEnded, sequence: 2, storedAtMs: at(60) }, at(60));
   world.silenced = false;
   assert.equal(send(state, 100), ['firing_was_not_told']);
   assert.is(send(state, 1_000), undefined);
@@ -160,7 +176,7 @@ test('what was given up is not tried again, and its end is told', () => {
   if (batch === undefined) throw new Error('nothing was due');
   state.remember(recordOf('email', batch, 'dead_lettered', 'timeout', at(90_000)));
   assert.is(send(state, 90_001), undefined);
-  state.take({ alert: aEnded, sequence: 2, storedAtMs: at(90_100) });
+  state.take({ alert: aEnded, sequence: 2, storedAtMs: at(90_100) }, at(90_100));
   assert.equal(send(state, 90_200), ['a resolved']);
 });
 
