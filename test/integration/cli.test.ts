@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -132,6 +133,38 @@ test('a database that stays away ends the service with 3, though NATS is there',
   assert.is(status, 3);
   assert.match(stderr, 'Postgres');
   assert.not.match(stdout + stderr, 'secret-word');
+});
+
+test('rules that are wrong are refused at start, each with file and line', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'metrics-rules-'));
+  const file = join(folder, 'alerts.yaml');
+  writeFileSync(file, 'alerts:\n  - { name: a, condition: eror_rate > 1 }\n  - { name: a b, condition: errors > 1 }\n');
+  const { status, stderr } = await run(['serve'], { ALERTS_FILE: file, PORT: '0' });
+  assert.is(status, 2);
+  assert.match(stderr, `${file}:2`);
+  assert.match(stderr, 'did you mean error_rate');
+  assert.match(stderr, `${file}:3`);
+  rmSync(folder, { recursive: true });
+});
+
+test('SIGHUP reads the rules again, and ends nothing', async () => {
+  const child = spawn(process.execPath, [MAIN, 'serve'], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH, ...service.servers.env, ROLE: 'alerts', LOG_LEVEL: 'INFO', PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let log = '';
+  child.stdout.on('data', (data: Buffer) => {
+    log += data.toString();
+  });
+  const logged = (text: string) => waitFor(text, () => (log.includes(text) ? true : undefined), COMMAND_TIMEOUT_MS);
+  await logged('Alerts are evaluated');
+  child.kill('SIGHUP');
+  await logged('Rules of alerts were read');
+  assert.is(child.exitCode, null);
+  child.kill('SIGTERM');
+  await waitFor('its end', () => (child.exitCode === null ? undefined : true));
+  assert.is(child.exitCode, 0);
 });
 
 test('a port that is taken is a mistake in the configuration', async () => {
