@@ -1,4 +1,5 @@
 import { headers } from 'nats';
+import { formatTime } from '../events/time.js';
 import type { Appender } from './append.js';
 import { DEAD_LETTER_HEADERS } from './dead-letters.js';
 import { ALERT_SUBJECT, DEAD_LETTER_PREFIX } from './streams.js';
@@ -11,6 +12,8 @@ export interface DeadNotice {
   readonly reason: string;
   /** Sequence in METRICS_ALERTS of the last transition that it tells of. */
   readonly throughSequence: number;
+  /** When it was given up, ms since 1970. */
+  readonly atMs: number;
   /** What it told, as JSON. */
   readonly payload: Uint8Array;
 }
@@ -22,12 +25,13 @@ export interface DeadNotice {
  * @returns whether it was acknowledged
  */
 export async function parkNotice(appender: Appender, notice: DeadNotice): Promise<boolean> {
-  const { channel, key, reason, throughSequence, payload } = notice;
+  const { channel, key, reason, throughSequence, atMs, payload } = notice;
   const described = headers();
   described.set(DEAD_LETTER_HEADERS.reason, 'notification_failed');
   described.set(DEAD_LETTER_HEADERS.detail, `${channel}: ${reason}`);
   described.set(DEAD_LETTER_HEADERS.sequence, String(throughSequence));
   described.set(DEAD_LETTER_HEADERS.subject, ALERT_SUBJECT);
+  described.set(DEAD_LETTER_HEADERS.time, formatTime(atMs));
   described.set(DEAD_LETTER_HEADERS.originalId, key);
   described.set('Content-Type', 'application/json');
   const subject = `${DEAD_LETTER_PREFIX}.notification_failed`;

@@ -174,4 +174,23 @@ test(`SMTP and Slack away for ${AWAY_MS / 1_000} s hold the webhook back not at 
   assertEachUnderOneKey('webhook', posted(hook), rules);
 });
 
+test('a process that was stopped, and wakes after another took over, tells nothing again', async () => {
+  const { hook } = stage();
+  const stopped = start();
+  await begun();
+  await publish('rule_0');
+  await waitFor('the first', () => (told(posted(hook)) === 1 ? true : undefined), BOUND_MS);
+  stopped.kill('SIGSTOP');
+  start();
+  await publish('rule_1');
+  await waitFor('the second', () => (told(posted(hook)) === 2 ? true : undefined), BOUND_MS);
+  stopped.kill('SIGCONT');
+  await publish('rule_2');
+  await waitFor('the third', () => (told(posted(hook)) === 3 ? true : undefined), BOUND_MS);
+  assert.equal(
+    posted(hook).map(({ rules }) => rules.join()),
+    ['rule_0', 'rule_1', 'rule_2'],
+  );
+});
+
 test.run();

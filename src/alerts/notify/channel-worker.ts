@@ -198,12 +198,13 @@ export class ChannelWorker {
 
   /** @returns whether it lies there; else the batch is taken again by who leads next */
   async #park(batch: Batch, reason: string, signal: AbortSignal): Promise<boolean> {
-    const { appender, logger, metrics } = this.parts;
+    const { appender, logger, metrics, now } = this.parts;
     const { channel } = this.sender;
+    const atMs = now();
     const { key, throughSequence, notice, notTold } = batch;
     const payload = Buffer.from(JSON.stringify({ channel, key, reason, told: notice?.told ?? [], not_told: notTold }));
     const isParked = await this.#persist(
-      () => parkNotice(appender, { channel, key, reason, throughSequence, payload }),
+      () => parkNotice(appender, { channel, key, reason, throughSequence, atMs, payload }),
       signal,
     );
     if (isParked) {

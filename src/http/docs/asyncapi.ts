@@ -10,8 +10,7 @@ import {
 } from '../../stream/streams.js';
 import { ALERT_EXAMPLE, AlertSchema } from '../schemas/alert.js';
 import { REFUSALS } from '../schemas/refusals.js';
-
-type Json = Readonly<Record<string, unknown>>;
+import { DEAD_NOTICE, type Json, text } from './dead-notice.js';
 
 export interface AsyncApiMessage {
   readonly name: string;
@@ -42,8 +41,6 @@ export interface AsyncApiDocument {
   readonly operations: Readonly<Record<string, { readonly action: 'send' | 'receive' } & Json>>;
   readonly components: { readonly messages: Readonly<Record<string, AsyncApiMessage>> };
 }
-
-const text = (description: string, more: Json = {}): Json => ({ type: 'string', description, ...more });
 
 const EVENT_HEADERS: Json = {
   type: 'object',
@@ -118,6 +115,13 @@ const CHANNELS = {
     description: 'Messages of the log that no table takes, as they came, with the reason.',
     parameters: { reason: { description: 'Why no table takes it', enum: Object.keys(REFUSALS) } },
     messages: { DeadLetter: { $ref: '#/components/messages/DeadLetter' } },
+    'x-jetstream': { stream: DEAD_LETTERS_STREAM, keeps: '30 days', deduplicates: 'by Nats-Msg-Id, 1 day' },
+  },
+  deadNotices: {
+    address: `${DEAD_LETTER_PREFIX}.notification_failed`,
+    title: 'Notices that were given up',
+    description: 'What a channel was to be told of alerts, and was not.',
+    messages: { DeadNotice: { $ref: '#/components/messages/DeadNotice' } },
     'x-jetstream': { stream: DEAD_LETTERS_STREAM, keeps: '30 days', deduplicates: 'by Nats-Msg-Id, 1 day' },
   },
 } as const satisfies Readonly<Record<string, AsyncApiChannel>>;
@@ -204,6 +208,7 @@ const MESSAGES: readonly AsyncApiMessage[] = [
       },
     ],
   },
+  DEAD_NOTICE,
 ];
 
 const operation = (action: 'send' | 'receive', channel: keyof typeof CHANNELS, summary: string) => ({
@@ -233,6 +238,7 @@ export function asyncApiDocument(version: string): AsyncApiDocument {
       receiveApiEvents: operation('receive', 'apiEvents', 'Counts requests'),
       sendAlerts: operation('send', 'alerts', 'Tells that a rule fires, or no longer does'),
       sendDeadLetters: operation('send', 'deadLetters', 'Parks what no table takes'),
+      sendDeadNotices: operation('send', 'deadNotices', 'Parks what no channel took'),
     },
     components: { messages: Object.fromEntries(MESSAGES.map((message) => [message.name, message])) },
   };

@@ -108,6 +108,7 @@ test('/asyncapi.json: its references lead somewhere, and its examples are as its
       'metrics.events.api.{service_name}',
       'metrics.alert',
       'metrics.deadletter.{reason}',
+      'metrics.deadletter.notification_failed',
     ],
   );
   assert.equal(document.channels.deadLetters?.parameters?.reason?.enum, Object.keys(REFUSALS));
