@@ -21,7 +21,7 @@ test.after.each(async () => {
   await context.nats?.stop();
 });
 
-test('the three streams are made as the contract has them, and a second start changes nothing', async () => {
+test('the streams are made as the contract has them, and a second start changes nothing', async () => {
   const { manager, close } = await openLog(url(), { streams: { foreignSubjects: ['appointments.created'] } });
   const events = (await findStream(manager, 'METRICS'))?.config;
   assert.equal(events?.subjects, ['metrics.events.>', 'appointments.created']);
@@ -32,6 +32,9 @@ test('the three streams are made as the contract has them, and a second start ch
   assert.equal([events?.max_age, events?.duplicate_window], [90 * 86_400e9, 600e9]);
   assert.equal((await findStream(manager, 'METRICS_ALERTS'))?.config.subjects, ['metrics.alert']);
   assert.is((await findStream(manager, 'METRICS_DEADLETTERS'))?.config.max_age, 30 * 86_400e9);
+  assert.is((await findStream(manager, 'METRICS_ALERT_STATE'))?.config.max_msgs_per_subject, 1);
+  const actions = (await findStream(manager, 'METRICS_ALERT_ACTIONS'))?.config;
+  assert.equal([actions?.subjects, actions?.max_age], [['metrics.alert_action'], 365 * 86_400e9]);
   assert.is(await findStream(manager, 'NO_SUCH_STREAM'), undefined);
   const settings = { ...STREAM_SETTINGS, foreignSubjects: ['appointments.created'] };
   assert.equal(await ensureStreams(manager, settings), []);

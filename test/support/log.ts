@@ -20,7 +20,7 @@ export interface TestLog {
   close(): Promise<void>;
 }
 
-/** Connects, makes the three streams, and opens an appender. */
+/** Connects, makes the streams, and opens an appender. */
 export async function openLog(
   url: string,
   options: { streams?: Partial<StreamSettings>; appender?: Partial<AppenderOptions> } = {},
