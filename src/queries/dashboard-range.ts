@@ -89,7 +89,8 @@ export function parseDashboardRange(parameters: RangeParameters, nowMs: number, 
   return { ok: false, problems: [{ pointer: 'interval', detail }] };
 }
 
-const EDGE_DETAIL = 'must be an RFC 3339 time with offset, or relative as now, -15m, -24h or -7d';
+const EDGE_DETAIL =
+  'must be an RFC 3339 time with Z or an offset (its + as %2B in an address), or relative as now, -15m, -24h or -7d';
 
 /** How many points a series of the range has. */
 export function pointsOf({ fromMs, toMs, intervalSeconds }: DashboardRange): number {
