@@ -24,7 +24,7 @@ const DASHBOARD_PARAMETERS = [
   ),
   query('service', 'Only of this service', 'billing'),
   query('event_type', 'Only user events of this type', 'user_login'),
-  query('endpoint', 'Only requests of this route, as answers show it: ids as :id, without a query', '/pay/:id'),
+  query('endpoint', 'Only requests of this route, as answers show it; a path stands for its route', '/pay/:id'),
   query('compare', 'previous: each headline number with that of the period before', 'previous', {
     type: 'string',
     enum: ['previous'],
