@@ -1,5 +1,6 @@
 import { type DynamicModule, type FactoryProvider, Module } from '@nestjs/common';
 import { CqrsModule, QueryBus } from '@nestjs/cqrs';
+import type { Pool } from 'pg';
 import { AppendBatchHandler } from '../commands/append-batch.js';
 import { AppendEventHandler } from '../commands/append-event.js';
 import type { Config } from '../config.js';
@@ -40,6 +41,7 @@ const NO_ALERTS: FiringAlertsReader = () => Promise.resolve([]);
 class AppModule {}
 
 export interface HttpParts extends Servers, Stores {
+  readonly dashboardPool: Pool;
   readonly appender: Appender;
   readonly metrics: ServiceMetrics;
   readonly folds: Folds | undefined;
@@ -85,7 +87,8 @@ function commandHandlers({ appender }: HttpParts): object[] {
   return [new AppendEventHandler(appender), new AppendBatchHandler(appender)];
 }
 
-function queryHandlers(config: Config, { pool, redis, folds, business, manager, logger }: HttpParts): object[] {
+function queryHandlers(config: Config, parts: HttpParts): object[] {
+  const { pool, dashboardPool, redis, folds, business, manager, logger } = parts;
   const { thresholds, aggregationIntervalSeconds: intervalSeconds, retentionDays } = config;
   const limits = { ...thresholds, intervalSeconds };
   const reader = new CountsReader({
@@ -103,7 +106,7 @@ function queryHandlers(config: Config, { pool, redis, folds, business, manager, 
   return [
     new GetSummaryHandler(reader, sessions, limits, NO_ALERTS, Date.now),
     new GetServicesHealthHandler(reader, limits, Date.now),
-    new GetDashboardHandler(reader, new DashboardSource(pool, business), limits, NO_ALERTS, Date.now),
+    new GetDashboardHandler(reader, new DashboardSource(dashboardPool, business), limits, NO_ALERTS, Date.now),
     new GetPrometheusHandler(reader, NO_ALERTS, Date.now),
     new GetStatusHandler({
       pool,
