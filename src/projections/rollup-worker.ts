@@ -15,6 +15,8 @@ export interface RollupWorkerDependencies {
 const LOOK_MS = 5_000;
 const RETRY_MS = 5_000;
 const DROP_INTERVAL_MS = 600_000;
+/** An hour of minutes, halved so often, is one minute. */
+const MIN_SHARE = 1 / 64;
 
 /**
  * Keeps the rollups up to date, by the side of the projector: what is not rolled up yet, queries count in the tables.
@@ -24,6 +26,8 @@ export class RollupWorker {
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #failing = false;
+  /** How much of what may be rolled up together is: less after a failure, since it may have taken too long, until all is. */
+  #share = 1;
   #droppedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly dependencies: RollupWorkerDependencies) {}
@@ -68,9 +72,17 @@ export class RollupWorker {
 
   async #rollUp(signal: AbortSignal): Promise<boolean> {
     const { pool } = this.dependencies;
-    const due = await findDueRollups(pool);
-    if (due === undefined) return await rollUpDays(pool, signal);
-    await rollUp(pool, due, signal);
+    const due = await findDueRollups(pool, this.#share);
+    if (due === undefined) {
+      this.#share = 1;
+      return await rollUpDays(pool, signal);
+    }
+    try {
+      await rollUp(pool, due, signal);
+    } catch (error) {
+      this.#share = Math.max(MIN_SHARE, this.#share / 2);
+      throw error;
+    }
     return true;
   }
 }
