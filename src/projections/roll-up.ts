@@ -128,7 +128,8 @@ export async function dropOldRollups(pool: Pool, retentionDays: number): Promise
     [HOUR_S, (retentionDays + 1) * DAY_S],
     [DAY_S, (retentionDays + 1) * DAY_S],
   ] as const) {
-    for (const table of [...ROLLUP_TABLES, 'rollups', 'rollup_marks']) {
+    // First what says that there is a rollup, last what says that there were events: between two, the tables are counted.
+    for (const table of ['rollups', ...ROLLUP_TABLES, 'rollup_marks']) {
       await pool.query(`delete from ${table} where seconds = $1 and starts_at < now() - make_interval(secs => $2)`, [
         seconds,
         keptSeconds,
