@@ -2,7 +2,7 @@ import { EventBus } from '@nestjs/cqrs';
 import { AlertPath, openBook, readRules, startAlerts } from './app/alerts.js';
 import { composeModule } from './app/http.js';
 import { startProjections } from './app/projections.js';
-import { connectServers, openStores } from './app/servers.js';
+import { connectServers, openStores, openTables } from './app/servers.js';
 import type { Config } from './config.js';
 import type { CodecOptions } from './events/codec.js';
 import { matchSources } from './events/sources.js';
@@ -26,6 +26,8 @@ export interface RunningApp {
 }
 
 const QUERY_STORES = { name: 'queries', maxConnections: 8, redisTimeoutMs: 1_000 };
+/** Dashboards may take seconds, and everybody may ask another one: they wait for each other, and nothing for them. */
+const DASHBOARD_TABLES = { name: 'dashboards', maxConnections: 4 };
 
 /**
  * The only composition: what exists and who gets what.
@@ -75,17 +77,9 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signa
   const path = evaluates ? new AlertPath(alertParts) : undefined;
 
   const stores = openStores(config, logger, lifecycle, QUERY_STORES);
-  const module = composeModule(config, {
-    ...servers,
-    ...stores,
-    appender,
-    metrics,
-    folds,
-    business,
-    book,
-    path,
-    logger,
-  });
+  const dashboardPool = openTables(config, logger, lifecycle, DASHBOARD_TABLES);
+  const parts = { ...servers, ...stores, dashboardPool, appender, metrics, folds, business, book, path, logger };
+  const module = composeModule(config, parts);
   const http = await createHttpServer(module, new JwtGuard(verifier, config.jwt.enforceScopes), logger);
   lifecycle.onStop('http', () => http.close());
   await http.listen(config.port, config.host);

@@ -54,6 +54,13 @@ element('login').addEventListener('submit', (event) => {
 });
 
 const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
+/** Two digits of what is small: a request in five minutes is 0.0033/s, not 0. */
+const small = new Intl.NumberFormat('en', {
+  maximumFractionDigits: 1,
+  maximumSignificantDigits: 2,
+  roundingPriority: 'morePrecision',
+});
+const perSecond = (value) => (value === null ? '–' : small.format(value));
 const whole = (value) => (value === null ? '–' : number.format(value));
 const percent = (value) => (value === null ? '–' : `${number.format(value * 100)} %`);
 const milliseconds = (value) => (value === null ? '–' : `${number.format(value)} ms`);
@@ -62,17 +69,17 @@ const bytes = (value) => (value === null ? '–' : `${number.format(value / 1_04
 function showNumbers({ users, api, system, business }) {
   const numbers = [
     ['Active users today', whole(users.active.daily)],
-    ['Active users, 7 days', whole(users.active.weekly)],
-    ['Logins, 24 h', whole(users.logins)],
-    ['Registrations, 24 h', whole(users.registrations)],
-    ['Requests, 24 h', whole(api.requests)],
-    ['Error rate', percent(api.error_rate)],
-    ['Response time, mean', milliseconds(api.avg_response_time_ms)],
-    ['Response time, p95', milliseconds(api.p95_response_time_ms)],
+    ['Active users, 7\u00a0days', whole(users.active.weekly)],
+    ['Logins, 24\u00a0h', whole(users.logins)],
+    ['Registrations, 24\u00a0h', whole(users.registrations)],
+    ['Requests, 24\u00a0h', whole(api.requests)],
+    ['Error rate, 24\u00a0h', percent(api.error_rate)],
+    ['Response time, mean, 24\u00a0h', milliseconds(api.avg_response_time_ms)],
+    ['Response time, p95, 24\u00a0h', milliseconds(api.p95_response_time_ms)],
     ['Services healthy', `${system.healthy} of ${system.services}`],
-    ['Appointments', whole(business.appointments_created)],
-    ['Notifications', whole(business.notifications_sent)],
-    ['Devices registered', whole(business.device_registrations)],
+    ['Appointments, 24\u00a0h', whole(business.appointments_created)],
+    ['Notifications, 24\u00a0h', whole(business.notifications_sent)],
+    ['Devices registered, 24\u00a0h', whole(business.device_registrations)],
   ];
   element('numbers').replaceChildren(
     ...numbers.map(([name, value]) => {
@@ -90,7 +97,7 @@ function showServices(services) {
     const cells = [
       service.service_name,
       service.status,
-      whole(service.request_rate),
+      perSecond(service.request_rate),
       percent(service.error_rate),
       milliseconds(service.avg_response_time_ms),
       milliseconds(service.p95_response_time_ms),

@@ -1,5 +1,6 @@
 import { type DynamicModule, type FactoryProvider, Module } from '@nestjs/common';
 import { CqrsModule, QueryBus } from '@nestjs/cqrs';
+import type { Pool } from 'pg';
 import type { BookFeed } from '../alerts/book-feed.js';
 import { AcknowledgeAlertHandler } from '../commands/acknowledge-alert.js';
 import { AppendBatchHandler } from '../commands/append-batch.js';
@@ -48,6 +49,7 @@ const NO_ALERTS: FiringAlertsReader = () => Promise.resolve([]);
 class AppModule {}
 
 export interface HttpParts extends Servers, Stores {
+  readonly dashboardPool: Pool;
   readonly appender: Appender;
   readonly metrics: ServiceMetrics;
   readonly folds: Folds | undefined;
@@ -113,7 +115,8 @@ function commandHandlers({ appender, book, path }: HttpParts): object[] {
   ];
 }
 
-function queryHandlers(config: Config, { pool, redis, folds, business, manager, book, logger }: HttpParts): object[] {
+function queryHandlers(config: Config, parts: HttpParts): object[] {
+  const { pool, dashboardPool, redis, folds, business, manager, book, logger } = parts;
   const { thresholds, aggregationIntervalSeconds: intervalSeconds, retentionDays } = config;
   const limits = { ...thresholds, intervalSeconds };
   const reader = new CountsReader({
@@ -134,7 +137,7 @@ function queryHandlers(config: Config, { pool, redis, folds, business, manager, 
     ...(alerts === undefined ? [] : [new GetAlertsHandler(alerts, Date.now), new GetSilencesHandler(alerts, Date.now)]),
     new GetSummaryHandler(reader, sessions, limits, firing, Date.now),
     new GetServicesHealthHandler(reader, limits, Date.now),
-    new GetDashboardHandler(reader, new DashboardSource(pool, business), limits, firing, Date.now),
+    new GetDashboardHandler(reader, new DashboardSource(dashboardPool, business), limits, firing, Date.now),
     new GetPrometheusHandler(reader, firing, Date.now),
     new GetStatusHandler({
       pool,

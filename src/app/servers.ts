@@ -68,13 +68,27 @@ export interface Stores {
   readonly redis: Redis;
 }
 
+/** Whose connections to Postgres they are, and how many there are at most. */
+interface PoolPart {
+  readonly name: string;
+  readonly maxConnections: number;
+}
+
 /** Opens connections for one part of the service, so that none waits for another's. */
 export function openStores(
   config: Config,
   logger: Logger,
   lifecycle: Lifecycle,
-  part: { readonly name: string; readonly maxConnections: number; readonly redisTimeoutMs: number },
+  part: PoolPart & { readonly redisTimeoutMs: number },
 ): Stores {
+  const pool = openTables(config, logger, lifecycle, part);
+  const redis = openRedis(config.redis, part.redisTimeoutMs, logRedisTrouble(logger));
+  lifecycle.onStop(`${part.name}: redis`, () => redis.disconnect());
+  return { pool, redis };
+}
+
+/** The same to Postgres alone. */
+export function openTables(config: Config, logger: Logger, lifecycle: Lifecycle, part: PoolPart): Pool {
   const pool = openPool({
     databaseUrl: config.databaseUrl,
     maxConnections: part.maxConnections,
@@ -82,9 +96,7 @@ export function openStores(
     onError: (error) => logger.warn({ reason: error.message }, 'A connection to Postgres broke'),
   });
   lifecycle.onStop(`${part.name}: postgres`, () => pool.end());
-  const redis = openRedis(config.redis, part.redisTimeoutMs, logRedisTrouble(logger));
-  lifecycle.onStop(`${part.name}: redis`, () => redis.disconnect());
-  return { pool, redis };
+  return pool;
 }
 
 /** Says once what is wrong with Redis, not at each try to come back. */

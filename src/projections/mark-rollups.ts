@@ -1,4 +1,4 @@
-import type { PoolClient } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { MARKED_SECONDS, MINUTES_MARKED_MS } from '../store/rollups.js';
 import { MINUTE_S } from '../store/summary-schema.js';
 
@@ -35,4 +35,13 @@ export async function markRollups(
      on conflict (seconds, starts_at) do update set sequence = excluded.sequence, marked_at = now()`,
     [marks.map(({ seconds }) => seconds), marks.map(({ startsAtS }) => startsAtS), sequence],
   );
+}
+
+/**
+ * Forgets every rollup and mark. Before the first event of a log: what is there was counted in the tables of another one,
+ * and as of positions that this one will reach as well. Rows of forgotten rollups are not read, and go when they are
+ * rolled up again or too old.
+ */
+export async function forgetRollups(pool: Pool): Promise<void> {
+  await pool.query('with forgotten as (delete from rollups) delete from rollup_marks');
 }

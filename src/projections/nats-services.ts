@@ -1,14 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeBody } from '../events/codec.js';
 import { TOKEN_PATTERN } from '../events/kinds.js';
 import { subjectOf } from '../events/subjects.js';
 import { formatTime } from '../events/time.js';
-import { type Lease, lead } from '../store/lease.js';
+import type { Lease } from '../store/lease.js';
 import { NATS_METRICS } from '../store/summary-schema.js';
 import type { Appender, AppendRequest } from '../stream/append.js';
 import type { NatsConnection } from '../stream/connection.js';
 import { askServiceStats, type InstanceStats } from '../stream/service-stats.js';
 import type { Logger } from '../telemetry/logger.js';
+import { keepLeading, pause } from './keep-leading.js';
 
 /** What all instances of a service say together. */
 export interface NatsService {
@@ -121,16 +121,18 @@ export class NatsServicesWorker {
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      try {
-        await lead(this.dependencies.databaseUrl, 'natsServices', (lease) => this.#lead(lease));
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+    await keepLeading({
+      databaseUrl: this.dependencies.databaseUrl,
+      name: 'natsServices',
+      signal: this.#stopping.signal,
+      work: (lease) => this.#lead(lease),
+      standbyMs: RETRY_MS,
+      onFailure: (reason) => {
         if (!this.#failing) this.dependencies.logger.warn({ reason }, 'NATS services are not asked');
         this.#failing = true;
-      }
-      await this.#pause(RETRY_MS, this.#stopping.signal);
-    }
+      },
+      retryMs: RETRY_MS,
+    });
   }
 
   async #lead(lease: Lease): Promise<void> {
@@ -138,7 +140,7 @@ export class NatsServicesWorker {
     while (!signal.aborted) {
       await this.#ask(signal);
       this.#failing = false;
-      await this.#pause(this.#intervalMs, signal);
+      await pause(this.#intervalMs, signal);
     }
   }
 
@@ -158,10 +160,5 @@ export class NatsServicesWorker {
     // What could not be appended is told again in the next round, with newer numbers.
     const result = await appender.appendAll(toRequests(services, round, askedAtMs));
     if (result.kind === 'unavailable') logger.debug({ reason: result.reason }, 'A round of NATS services is lost');
-  }
-
-  async #pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-    // Aborting ends the wait early; the loops look at the signal themselves.
-    await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
   }
 }

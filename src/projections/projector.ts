@@ -5,6 +5,7 @@ import { beginEpoch, type Checkpoint, noteHalt, noteStreamCreated, TABLES_PROJEC
 import { type Lease, lead } from '../store/lease.js';
 import { dayOf, type Partitions } from '../store/partitions.js';
 import { classifyFailure } from '../store/postgres.js';
+import { memoizedRoutes } from '../store/route.js';
 import type { Appender } from '../stream/append.js';
 import type { ConnectionWatch, JetStreamManager, NatsConnection } from '../stream/connection.js';
 import { parkDeadLetters } from '../stream/dead-letters.js';
@@ -14,8 +15,8 @@ import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import { checkLog } from './check-log.js';
 import { loadSeries } from './load-series.js';
+import { forgetRollups } from './mark-rollups.js';
 import { type FoldContext, type PreparedBatch, prepareBatch, setAside } from './prepare-batch.js';
-import { memoizedRoutes } from './route.js';
 import { type BusinessTypes, foldDelta, MAX_ROWS_PER_DELTA } from './summary-delta.js';
 import { findRefusedRows, type WriteMode, writeBatch } from './write-batch.js';
 
@@ -122,6 +123,7 @@ export class Projector {
     const verdict = await checkLog(manager, stream, checkpoint, this.dependencies.codec);
     if (verdict.kind === 'different_log') return await this.#halt(checkpoint, verdict.reason);
     await noteStreamCreated(pool, TABLES_PROJECTION, checkpoint, String(stream.created));
+    if (checkpoint.sequence === 0) await forgetRollups(pool);
     if (verdict.kind === 'expired') {
       logger.error({ events: verdict.events }, 'Events left the log by its retention before they were projected');
     }

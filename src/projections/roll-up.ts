@@ -36,9 +36,10 @@ export interface DueRollups {
  * Which stretches of time are over, were touched, and have no rollup that contains all of it. Minutes come first, since
  * those that nobody has rolled up yet are counted with every dashboard.
  *
+ * @param share of the most that is rolled up together, above 0 and up to 1
  * @returns at most an hour of minutes, or six hours; undefined where nothing is due
  */
-export async function findDueRollups(pool: Pool): Promise<DueRollups | undefined> {
+export async function findDueRollups(pool: Pool, share = 1): Promise<DueRollups | undefined> {
   for (const [seconds, limit] of [
     [MINUTE_S, MAX_MINUTES],
     [HOUR_S, MAX_HOURS],
@@ -56,7 +57,7 @@ export async function findDueRollups(pool: Pool): Promise<DueRollups | undefined
          )
        order by marks.starts_at desc
        limit $6`,
-      [seconds, GRACE_SECONDS, MINUTES_ROLLED_UP_MS / 1000, QUIET_SECONDS, MAX_WAIT_SECONDS, limit],
+      [seconds, GRACE_SECONDS, MINUTES_ROLLED_UP_MS / 1000, QUIET_SECONDS, MAX_WAIT_SECONDS, Math.ceil(limit * share)],
     );
     if (rows.length > 0) return { seconds, starts: rows.map((row) => row.starts_at.getTime()) };
   }
@@ -127,7 +128,8 @@ export async function dropOldRollups(pool: Pool, retentionDays: number): Promise
     [HOUR_S, (retentionDays + 1) * DAY_S],
     [DAY_S, (retentionDays + 1) * DAY_S],
   ] as const) {
-    for (const table of [...ROLLUP_TABLES, 'rollups', 'rollup_marks']) {
+    // First what says that there is a rollup, last what says that there were events: between two, the tables are counted.
+    for (const table of ['rollups', ...ROLLUP_TABLES, 'rollup_marks']) {
       await pool.query(`delete from ${table} where seconds = $1 and starts_at < now() - make_interval(secs => $2)`, [
         seconds,
         keptSeconds,

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { type Lease, lead } from '../store/lease.js';
+import type { Lease } from '../store/lease.js';
 import type { Logger } from '../telemetry/logger.js';
+import { keepLeading, pause } from './keep-leading.js';
 import { dropOldRollups, findDueRollups, rollUp } from './roll-up.js';
 import { rollUpDays } from './roll-up-days.js';
 
@@ -15,6 +15,8 @@ export interface RollupWorkerDependencies {
 const LOOK_MS = 5_000;
 const RETRY_MS = 5_000;
 const DROP_INTERVAL_MS = 600_000;
+/** An hour of minutes, halved so often, is one minute. */
+const MIN_SHARE = 1 / 64;
 
 /**
  * Keeps the rollups up to date, by the side of the projector: what is not rolled up yet, queries count in the tables.
@@ -24,6 +26,8 @@ export class RollupWorker {
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #failing = false;
+  /** How much of what may be rolled up together is: less after a failure, since it may have taken too long, until all is. */
+  #share = 1;
   #droppedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly dependencies: RollupWorkerDependencies) {}
@@ -38,44 +42,47 @@ export class RollupWorker {
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      try {
-        await lead(this.dependencies.databaseUrl, 'rollups', (lease) => this.#lead(lease));
-        await this.#pause(LOOK_MS);
-      } catch (error) {
-        if (this.#stopping.signal.aborted) return;
-        const reason = error instanceof Error ? error.message : String(error);
+    await keepLeading({
+      databaseUrl: this.dependencies.databaseUrl,
+      name: 'rollups',
+      signal: this.#stopping.signal,
+      work: (lease) => this.#lead(lease),
+      standbyMs: LOOK_MS,
+      onFailure: (reason) => {
         if (!this.#failing) this.dependencies.logger.warn({ reason }, 'The rollups wait');
         this.#failing = true;
-        await this.#pause(RETRY_MS);
-      }
-    }
+      },
+      retryMs: RETRY_MS,
+    });
   }
 
   async #lead(lease: Lease): Promise<void> {
     const { pool, retentionDays } = this.dependencies;
-    while (!this.#stopping.signal.aborted && !lease.lost) {
-      const didWork = await this.#rollUp();
+    const signal = AbortSignal.any([this.#stopping.signal, lease.signal]);
+    while (!signal.aborted) {
+      const didWork = await this.#rollUp(signal);
       if (performance.now() - this.#droppedAtMs > DROP_INTERVAL_MS) {
         await dropOldRollups(pool, retentionDays);
         this.#droppedAtMs = performance.now();
       }
       this.#failing = false;
-      if (!didWork) await this.#pause(LOOK_MS);
+      if (!didWork) await pause(LOOK_MS, signal);
     }
   }
 
-  async #rollUp(): Promise<boolean> {
+  async #rollUp(signal: AbortSignal): Promise<boolean> {
     const { pool } = this.dependencies;
-    const { signal } = this.#stopping;
-    const due = await findDueRollups(pool);
-    if (due === undefined) return await rollUpDays(pool, signal);
-    await rollUp(pool, due, signal);
+    const due = await findDueRollups(pool, this.#share);
+    if (due === undefined) {
+      this.#share = 1;
+      return await rollUpDays(pool, signal);
+    }
+    try {
+      await rollUp(pool, due, signal);
+    } catch (error) {
+      this.#share = Math.max(MIN_SHARE, this.#share / 2);
+      throw error;
+    }
     return true;
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    // Aborting ends the wait early; the loops look at the signal themselves.
-    await sleep(milliseconds, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 }

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { beginEpoch, readCheckpoint, SESSIONS_PROJECTION, TABLES_PROJECTION } from '../store/checkpoints.js';
-import { type Lease, lead } from '../store/lease.js';
+import type { Lease } from '../store/lease.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import { dropExpiredSessions, type FoldStep, foldSessions } from './fold-sessions.js';
+import { keepLeading, pause } from './keep-leading.js';
 
 export interface SessionWorkerDependencies {
   readonly pool: Pool;
@@ -61,20 +61,23 @@ export class SessionWorker {
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      try {
-        if (await lead(this.dependencies.databaseUrl, 'sessions', (lease) => this.#lead(lease))) continue;
+    const { databaseUrl, logger, metrics } = this.dependencies;
+    await keepLeading({
+      databaseUrl,
+      name: 'sessions',
+      signal: this.#stopping.signal,
+      work: (lease) => this.#lead(lease),
+      onStandby: () => {
         this.#state = { kind: 'standby' };
-        await this.#pause(STANDBY_POLL_MS);
-      } catch (error) {
-        if (this.#stopping.signal.aborted) return;
-        const reason = error instanceof Error ? error.message : String(error);
-        if (this.#state.kind !== 'retrying') this.dependencies.logger.warn({ reason }, 'The sessions wait');
-        this.dependencies.metrics.projectionFailures.inc({ projection: SESSIONS_PROJECTION, reason: 'reign_ended' });
+      },
+      standbyMs: STANDBY_POLL_MS,
+      onFailure: (reason) => {
+        if (this.#state.kind !== 'retrying') logger.warn({ reason }, 'The sessions wait');
+        metrics.projectionFailures.inc({ projection: SESSIONS_PROJECTION, reason: 'reign_ended' });
         this.#state = { kind: 'retrying', reason };
-        await this.#pause(RETRY_MS);
-      }
-    }
+      },
+      retryMs: RETRY_MS,
+    });
   }
 
   /** Works for as long as this process has the lease. */
@@ -90,7 +93,7 @@ export class SessionWorker {
       this.#note(step);
       await this.#clean();
       // However much there is to do, half of the time is left to the projector.
-      await this.#pause(step.kind === 'idle' ? POLL_MS : Math.min(POLL_MS, performance.now() - startMs), signal);
+      await pause(step.kind === 'idle' ? POLL_MS : Math.min(POLL_MS, performance.now() - startMs), signal);
     }
     if (!this.#stopping.signal.aborted) throw new Error('The lease was lost');
   }
@@ -107,10 +110,5 @@ export class SessionWorker {
     if (nowMs - this.#cleanedAtMs < CLEAN_INTERVAL_MS) return;
     const { pool, retentionDays } = this.dependencies;
     if (!(await dropExpiredSessions(pool, nowMs, retentionDays))) this.#cleanedAtMs = nowMs;
-  }
-
-  async #pause(milliseconds: number, signal: AbortSignal = this.#stopping.signal): Promise<void> {
-    // Aborting ends the wait early; the loops look at the signal themselves.
-    await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
-import { type Lease, lead } from '../store/lease.js';
+import type { Lease } from '../store/lease.js';
 import { readPosition } from '../store/summary-position.js';
 import { generationPrefix, OTHER, SUMMARY_FORMAT, USER_SETS, USERS_KEPT_MS } from '../store/summary-schema.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import { applyDelta, defineApplyDelta } from './apply-delta.js';
+import { keepLeading } from './keep-leading.js';
 import { rebuildSummaries } from './rebuild-summaries.js';
 import type { BusinessTypes } from './summary-delta.js';
 
@@ -99,19 +99,21 @@ export class SummaryWorker {
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      try {
-        if (await lead(this.dependencies.databaseUrl, 'summaries', (lease) => this.#lead(lease))) continue;
+    await keepLeading({
+      databaseUrl: this.dependencies.databaseUrl,
+      name: 'summaries',
+      signal: this.#stopping.signal,
+      work: (lease) => this.#lead(lease),
+      onStandby: () => {
         this.#state = { kind: 'standby' };
-        await this.#pause(STANDBY_POLL_MS);
-      } catch (error) {
-        if (this.#stopping.signal.aborted) return;
-        const reason = error instanceof Error ? error.message : String(error);
+      },
+      standbyMs: STANDBY_POLL_MS,
+      onFailure: (reason) => {
         if (this.#state.kind !== 'retrying') this.dependencies.logger.warn({ reason }, 'The summaries wait');
         this.#state = { kind: 'retrying', reason };
-        await this.#pause(RETRY_MS);
-      }
-    }
+      },
+      retryMs: RETRY_MS,
+    });
   }
 
   /** Works for as long as this process has the lease. */
@@ -216,11 +218,6 @@ export class SummaryWorker {
     const prefix = `${generationPrefix(found.generation)}u:`;
     for (const set of await userSets(pool))
       await redis.zremrangebyscore(`${prefix}${set}`, '-inf', nowMs - USERS_KEPT_MS);
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    // Aborting ends the wait early; the loop looks at the signal itself.
-    await sleep(milliseconds, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 
   #waitForWake(maxWaitMs: number): Promise<void> {

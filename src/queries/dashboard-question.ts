@@ -1,3 +1,4 @@
+import { routeOf } from '../store/route.js';
 import { DAY_S } from '../store/summary-schema.js';
 import { previousPeriod } from './dashboard-comparison.js';
 import { parseDashboardRange, type RangeProblem } from './dashboard-range.js';
@@ -48,6 +49,8 @@ export function parseDashboardQuestion(
     }
   }
   if (!range.ok || problems.length > 0) return { ok: false, problems };
-  const filters = { service: parameters.service, endpoint, eventType: parameters.event_type };
+  // Whoever asks for /users/42 means the route of it, under which it is counted.
+  const route = endpoint === undefined ? undefined : routeOf(endpoint);
+  const filters = { service: parameters.service, endpoint: route, eventType: parameters.event_type };
   return { ok: true, value: { range: range.value, filters, compare: compare === 'previous' } };
 }

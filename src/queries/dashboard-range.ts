@@ -85,11 +85,12 @@ export function parseDashboardRange(parameters: RangeParameters, nowMs: number, 
   }
   const range = cut(from, to, given ?? chosen);
   if (pointsOf(range) <= MAX_POINTS) return { ok: true, value: range };
-  const detail = `makes more than ${MAX_POINTS} points; ${chosen} seconds or more would do`;
+  const detail = `makes more than ${MAX_POINTS} points; ${shortestInterval(from, to)} seconds or more would do`;
   return { ok: false, problems: [{ pointer: 'interval', detail }] };
 }
 
-const EDGE_DETAIL = 'must be an RFC 3339 time with offset, or relative as now, -15m, -24h or -7d';
+const EDGE_DETAIL =
+  'must be an RFC 3339 time with Z or an offset (its + as %2B in an address), or relative as now, -15m, -24h or -7d';
 
 /** How many points a series of the range has. */
 export function pointsOf({ fromMs, toMs, intervalSeconds }: DashboardRange): number {
@@ -98,8 +99,9 @@ export function pointsOf({ fromMs, toMs, intervalSeconds }: DashboardRange): num
 
 function parseEdge(text: string, nowMs: number): Edge | undefined {
   if (text === 'now') return { absolute: false, timeMs: nowMs };
-  if (text.startsWith('-')) {
-    const seconds = parseDuration(text.slice(1));
+  const [, before] = /^(?:now)?-(.*)$/.exec(text) ?? [];
+  if (before !== undefined) {
+    const seconds = parseDuration(before);
     return seconds === undefined ? undefined : { absolute: false, timeMs: nowMs - seconds * 1000 };
   }
   const day = RFC_3339.exec(text)?.[1];
@@ -123,6 +125,13 @@ function parseDuration(text: string): number | undefined {
 function parseInterval(text: string): number | undefined {
   const seconds = WHOLE_SECONDS.test(text) ? Number(text) : parseDuration(text);
   return seconds === undefined || seconds < 1 ? undefined : seconds;
+}
+
+/** The shortest interval that can be asked for; relative edges may be moved outwards by one on either side. */
+function shortestInterval(from: Edge, to: Edge): number {
+  let seconds = Math.ceil((to.timeMs - from.timeMs) / 1000 / MAX_POINTS);
+  while (pointsOf(cut(from, to, seconds)) > MAX_POINTS) seconds += 1;
+  return seconds;
 }
 
 function chooseInterval(from: Edge, to: Edge): number {

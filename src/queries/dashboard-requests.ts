@@ -1,11 +1,10 @@
-import { percentileMs } from '../store/log-buckets.js';
 import { intervalSql, type Parameters, REQUEST_COLUMNS, REQUEST_TOTALS } from '../store/rollups.js';
 import type { RequestCounts } from './aggregates.js';
 import type { DashboardSeries, TopEndpoint, TopService } from './dashboard.js';
 import type { DashboardAxis, Series } from './dashboard-axis.js';
 import { type RequestSlice, RequestSums } from './request-sums.js';
 import type { RollupReader } from './rollup-reader.js';
-import { apiNumbers, ratio } from './summary.js';
+import { apiNumbers, ratio, responsePercentileMs } from './summary.js';
 
 const TOP_ENDPOINTS = 20;
 const TOP_SERVICES = 20;
@@ -60,9 +59,9 @@ export async function readRequestSeries(
       request_rate: series(({ requests }, place) => requests / axis.passedSeconds(place, nowMs), 0),
       error_rate: series(({ errors, requests }) => ratio(errors, requests), null),
       avg_response_time: series(averageMs, null),
-      p50: series(({ latency }) => percentileMs(latency, 0.5), null),
-      p95: series(({ latency }) => percentileMs(latency, 0.95), null),
-      p99: series(({ latency }) => percentileMs(latency, 0.99), null),
+      p50: series((sums) => responsePercentileMs(sums, 0.5), null),
+      p95: series((sums) => responsePercentileMs(sums, 0.95), null),
+      p99: series((sums) => responsePercentileMs(sums, 0.99), null),
       max: series((sums) => (sums.timedRequests === 0 ? null : sums.maxResponseTimeUs / 1000), null),
       request_bytes: series(({ requestBytes }) => requestBytes, 0),
       response_bytes: series(({ responseBytes }) => responseBytes, 0),

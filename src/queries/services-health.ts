@@ -1,6 +1,6 @@
-import { percentileMs } from '../store/log-buckets.js';
 import { NATS_METRICS } from '../store/summary-schema.js';
 import type { ServiceCounts } from './aggregates.js';
+import { responsePercentileMs } from './summary.js';
 import { intervalBounds, passedSeconds, type WindowBounds } from './windows.js';
 
 export type ServiceStatus = 'healthy' | 'degraded' | 'down' | 'unknown';
@@ -98,7 +98,7 @@ function judge(
     request_rate: counts.requests / passedSeconds(bounds, nowMs),
     error_rate: errorRate,
     avg_response_time_ms: averageMs,
-    p95_response_time_ms: percentileMs(counts.latency, 0.95),
+    p95_response_time_ms: responsePercentileMs(counts, 0.95),
     cpu_usage: gauge('cpu_usage'),
     memory_usage: gauge('memory_usage'),
     nats,

@@ -1,7 +1,7 @@
 import { percentile, percentileMs } from '../store/log-buckets.js';
 import type { SessionLengths } from '../store/session-lengths.js';
 import { DAY_S } from '../store/summary-schema.js';
-import type { ActiveUsers, CountsSource, RequestCounts, WindowCounts } from './aggregates.js';
+import type { ActiveUsers, CountsSource, LatencyCounts, RequestCounts, WindowCounts } from './aggregates.js';
 import type { ServicesHealth } from './services-health.js';
 import { passedSeconds, type WindowBounds } from './windows.js';
 
@@ -62,6 +62,7 @@ export interface Summary {
     readonly healthy: number;
     readonly degraded: number;
     readonly down: number;
+    readonly unknown: number;
   };
   readonly business: {
     readonly appointments_created: number;
@@ -117,6 +118,7 @@ export function shapeSummary(input: SummaryInput): Summary {
       healthy: withStatus('healthy'),
       degraded: withStatus('degraded'),
       down: withStatus('down'),
+      unknown: withStatus('unknown'),
     },
     business: {
       appointments_created: counts.appointmentsCreated,
@@ -137,9 +139,9 @@ export function apiNumbers(counts: RequestCounts): ApiNumbers {
     errors: counts.errors,
     error_rate: ratio(counts.errors, counts.requests),
     avg_response_time_ms: averageUs === null ? null : averageUs / 1000,
-    p50_response_time_ms: percentileMs(counts.latency, 0.5),
-    p95_response_time_ms: percentileMs(counts.latency, 0.95),
-    p99_response_time_ms: percentileMs(counts.latency, 0.99),
+    p50_response_time_ms: responsePercentileMs(counts, 0.5),
+    p95_response_time_ms: responsePercentileMs(counts, 0.95),
+    p99_response_time_ms: responsePercentileMs(counts, 0.99),
     max_response_time_ms: counts.timedRequests === 0 ? null : counts.maxResponseTimeUs / 1000,
     request_bytes: counts.requestBytes,
     avg_request_bytes: ratio(counts.requestBytes, totalOf(counts.requestSizes)),
@@ -149,6 +151,12 @@ export function apiNumbers(counts: RequestCounts): ApiNumbers {
     p95_response_bytes: percentile(counts.responseSizes, 0.95),
     status_codes: Object.fromEntries([...counts.statusCodes].sort(([a], [b]) => a - b)),
   };
+}
+
+/** From buckets, and so up to 2 % away; but none is larger than the largest, which is known exactly. */
+export function responsePercentileMs({ latency, maxResponseTimeUs }: LatencyCounts, q: number): number | null {
+  const milliseconds = percentileMs(latency, q);
+  return milliseconds === null ? null : Math.min(milliseconds, maxResponseTimeUs / 1000);
 }
 
 /** Every size is in one bucket, so the buckets know how many there are. */

@@ -55,13 +55,15 @@ export function bucketValue(bucket: number): number {
  * @returns a whole number in the unit of the values, or null where nothing was counted
  */
 export function percentile(counts: ReadonlyMap<number, number>, q: number): number | null {
-  const buckets = [...counts].sort(([a], [b]) => a - b);
-  const total = buckets.reduce((sum, [, count]) => sum + count, 0);
+  let total = 0;
+  for (const count of counts.values()) total += count;
   if (total === 0) return null;
   const rank = Math.max(1, Math.ceil(q * total));
+  // Numbers alone, which are sorted several times as fast as pairs: every answer has dozens of percentiles.
+  const buckets = Uint16Array.from(counts.keys()).sort();
   let below = 0;
-  for (const [bucket, count] of buckets) {
-    below += count;
+  for (const bucket of buckets) {
+    below += counts.get(bucket) ?? 0;
     if (below >= rank) return Math.round(bucketValue(bucket));
   }
   return null;

@@ -1,12 +1,12 @@
 import type { Redis } from 'ioredis';
 import { loadSeries } from '../../src/projections/load-series.js';
-import { routeOf } from '../../src/projections/route.js';
 import { type Row, toRow } from '../../src/projections/rows.js';
 import type { SeriesRegistry } from '../../src/projections/series-registry.js';
 import { foldDelta, type SummaryDelta } from '../../src/projections/summary-delta.js';
 import { writeBatch } from '../../src/projections/write-batch.js';
 import { beginEpoch, type Checkpoint } from '../../src/store/checkpoints.js';
 import { dayOf } from '../../src/store/partitions.js';
+import { routeOf } from '../../src/store/route.js';
 import { readPosition } from '../../src/store/summary-position.js';
 import { CHANGED_AT_FIELD, generationPrefix } from '../../src/store/summary-schema.js';
 import type { TestStore } from './database.js';

@@ -1,7 +1,7 @@
 import { decodeMessage } from '../../src/events/codec.js';
 import type { LogEvent } from '../../src/events/kinds.js';
-import { routeOf } from '../../src/projections/route.js';
 import { type Row, toRow } from '../../src/projections/rows.js';
+import { routeOf } from '../../src/store/route.js';
 import { codec, message } from './messages.js';
 
 /** Decodes what a publisher might send; throws where it would be refused. */

@@ -1,12 +1,12 @@
 import type { Pool } from 'pg';
 import type { LogEvent } from '../../src/events/kinds.js';
 import { loadSeries } from '../../src/projections/load-series.js';
-import { routeOf } from '../../src/projections/route.js';
 import { toRow } from '../../src/projections/rows.js';
 import { type BusinessTypes, foldDelta } from '../../src/projections/summary-delta.js';
 import { writeBatch } from '../../src/projections/write-batch.js';
 import { beginEpoch, TABLES_PROJECTION } from '../../src/store/checkpoints.js';
 import { dayOf, Partitions } from '../../src/store/partitions.js';
+import { routeOf } from '../../src/store/route.js';
 
 const EVENTS_PER_BATCH = 1_000;
 

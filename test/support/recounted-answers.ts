@@ -117,6 +117,7 @@ export class RecountedAnswers {
         healthy: withStatus('healthy'),
         degraded: withStatus('degraded'),
         down: withStatus('down'),
+        unknown: withStatus('unknown'),
       },
       business: {
         appointments_created: counted.appointmentsCreated,

@@ -68,7 +68,7 @@ export const SUMMARY: Summary = {
     p95_session_seconds: 2_310,
   },
   api: { ...API, request_rate: 0.0139 },
-  system: { services: 6, healthy: 5, degraded: 1, down: 0 },
+  system: { services: 6, healthy: 5, degraded: 1, down: 0, unknown: 0 },
   business: {
     appointments_created: 41,
     notifications_sent: 320,

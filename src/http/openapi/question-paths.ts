@@ -19,12 +19,12 @@ const DASHBOARD_PARAMETERS = [
   query('to', 'End, exclusive: RFC 3339, relative, or now. By default now', 'now'),
   query(
     'interval',
-    'Length of an interval: whole seconds, or 5m, 1h, 1d. By default the shortest that makes at most 500 points',
+    'Length of an interval: whole seconds, or 5m, 1h, 1d. By default the shortest of 1m, 2m, 5m, 1h, 2h, 3h, 6h, 12h, 1d, 2d and 7d that makes at most 500 points',
     '1h',
   ),
   query('service', 'Only of this service', 'billing'),
   query('event_type', 'Only user events of this type', 'user_login'),
-  query('endpoint', 'Only requests of this route, as answers show it', '/pay/:id'),
+  query('endpoint', 'Only requests of this route, as answers show it; a path stands for its route', '/pay/:id'),
   query('compare', 'previous: each headline number with that of the period before', 'previous', {
     type: 'string',
     enum: ['previous'],

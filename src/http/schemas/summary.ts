@@ -84,6 +84,7 @@ export const SummarySchema = describing<Summary>()(
           healthy: count('Healthy services'),
           degraded: count('Services with an alert threshold exceeded'),
           down: count('Services silent for three aggregation intervals'),
+          unknown: count('Services silent for more than one'),
         },
         { description: 'By now, whatever the window' },
       ),

@@ -183,6 +183,27 @@ test('the worker rolls up what is over, but not the minute that goes on', async 
   );
 });
 
+test('what is too much to be rolled up together is rolled up in smaller parts', async () => {
+  await foldEvents(store().pool, randomEvents(200, seed, nowMs, 1));
+  await makeQuiet();
+  // As a statement that takes too long is refused.
+  await store().pool.query(`
+    create function refuse() returns trigger language plpgsql as $$
+      begin
+        if (select count(*) from fresh) > 20 then raise exception 'too much'; end if;
+        return null;
+      end $$;
+    create trigger bounded after insert on rollups referencing new table as fresh
+      for each statement execute function refuse()`);
+  assert.ok((await count(store().pool, 'select count(*) from rollup_marks where seconds = 60')) > 40);
+  const { pool, url: databaseUrl } = store();
+  const worker = new RollupWorker({ pool, databaseUrl, retentionDays: RETENTION_DAYS, logger: testLogger });
+  worker.start();
+  await waitFor('all rollups', async () => ((await findDueRollups(pool)) === undefined ? true : undefined), 60_000);
+  await worker.stop();
+  assert.ok((await upToDate()) > 40);
+});
+
 test('rollups of minutes are dropped after two days, those of hours after the retention', async () => {
   await foldEvents(store().pool, randomEvents(600, seed, nowMs, 20));
   await rollUpAll();

@@ -20,6 +20,11 @@ test('filters and comparison are read beside the range', () => {
   assert.is(outcome.value.compare, true);
 });
 
+test('a path stands for its route', () => {
+  const outcome = parseDashboardQuestion({ endpoint: '/users/42?token=secret' }, NOW, 90);
+  assert.ok(outcome.ok && outcome.value.filters.endpoint === '/users/:id');
+});
+
 const REFUSED: readonly [DashboardParameters, pointers: string[]][] = [
   [{ service: '' }, ['service']],
   [{ service: 'a b' }, ['service']],

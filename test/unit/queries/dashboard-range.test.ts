@@ -10,6 +10,7 @@ const test = suite('the range of a dashboard');
 const ACCEPTED: readonly [RangeParameters, from: string, to: string, intervalSeconds: number][] = [
   [{}, '2026-11-23T12:30:00Z', '2026-11-24T12:35:00Z', 300],
   [{ from: '-15m' }, '2026-11-24T12:19:00Z', '2026-11-24T12:35:00Z', 60],
+  [{ from: 'now-15m', to: 'now' }, '2026-11-24T12:19:00Z', '2026-11-24T12:35:00Z', 60],
   [{ from: '-90s', interval: '1' }, '2026-11-24T12:33:26Z', '2026-11-24T12:34:57Z', 1],
   [{ from: '-7d' }, '2026-11-17T12:00:00Z', '2026-11-24T13:00:00Z', 3_600],
   [{ from: '-30d' }, '2026-10-25T12:00:00Z', '2026-11-24T14:00:00Z', 7_200],

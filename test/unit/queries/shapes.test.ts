@@ -92,7 +92,7 @@ test('a summary of nothing has every field, null where nothing is known', () => 
       p95_response_bytes: null,
       status_codes: {},
     },
-    system: { services: 0, healthy: 0, degraded: 0, down: 0 },
+    system: { services: 0, healthy: 0, degraded: 0, down: 0, unknown: 0 },
     business: {
       appointments_created: 0,
       notifications_sent: 0,
@@ -131,6 +131,18 @@ test('rates and means of a summary are quotients of its counts', () => {
   assert.equal([api.error_rate, api.request_rate, api.avg_response_time_ms], [0.25, 8 / 86_400, 2.5]);
   assert.ok(Math.abs((api.p95_response_time_ms ?? 0) - 2.5) <= 2.5 * 0.02);
   assert.is(JSON.stringify(api.status_codes), '{"200":6,"503":2}');
+});
+
+test('no percentile is above the largest response time', () => {
+  const { api } = summaryOf({
+    ...NO_COUNTS,
+    requests: 1,
+    timedRequests: 1,
+    responseTimeUs: 59_400,
+    maxResponseTimeUs: 59_400,
+    latency: new Map([[bucketOf(59_400), 1]]),
+  });
+  assert.equal([api.p50_response_time_ms, api.p99_response_time_ms], [59.4, 59.4]);
 });
 
 const SECOND = 1_000;

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import '../../support/seed.js';
-import { memoizedRoutes, routeOf } from '../../../src/projections/route.js';
+import { memoizedRoutes, routeOf } from '../../../src/store/route.js';
 
 const test = suite('route');
 
