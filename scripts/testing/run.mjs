@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { clearAway } from './leftovers.mjs';
 import { runFile } from './run-file.mjs';
 
-const MAX_AT_ONCE = 2;
+const MAX_AT_ONCE = 3;
 
 /** A folder that Postgres' user can walk through; nobody but its owner can list it. */
 function makeFolder(path) {
