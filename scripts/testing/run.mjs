@@ -1,11 +1,11 @@
-// One run: all selected files, at most two at a time, and nothing left behind.
+// One run: all selected files, at most three at a time, and nothing left behind.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { clearAway } from './leftovers.mjs';
 import { runFile } from './run-file.mjs';
 
-const MAX_AT_ONCE = 2;
+const MAX_AT_ONCE = 3;
 
 /** A folder that Postgres' user can walk through; nobody but its owner can list it. */
 function makeFolder(path) {
