@@ -1,4 +1,4 @@
-// One run: all selected files, at most two at a time, and nothing left behind.
+// One run: all selected files, at most three at a time, and nothing left behind.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
