@@ -5,13 +5,13 @@ import { BookFeed } from '../alerts/book-feed.js';
 import { AlertRunner } from '../alerts/live/alert-runner.js';
 import { AlertSaga } from '../alerts/live/alert-saga.js';
 import { PublishAlertHandler, PublishOutcomes } from '../alerts/live/publish-alert.js';
-import { loadRules, RulesFile } from '../alerts/live/rules-file.js';
+import { RulesFile } from '../alerts/live/rules-file.js';
 import { TransitionPublisher } from '../alerts/live/transition-publisher.js';
+import { needRules } from '../alerts/load-rules.js';
 import { createSenders, Notifiers, WORKER_TIMES } from '../alerts/notify/notifiers.js';
 import { type AlertRule, CHANNELS, type Channel } from '../alerts/rule.js';
 import type { Config } from '../config.js';
 import type { AlertsConfig } from '../config-alerts.js';
-import { ConfigError } from '../config-error.js';
 import type { CodecOptions } from '../events/codec.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { APPENDER_DEFAULTS, Appender } from '../stream/append.js';
@@ -31,10 +31,7 @@ const BOOK_TIMEOUT_MS = 5_000;
 
 /** The rules that this process begins with; none where it does not evaluate. @throws ConfigError where the file is bad */
 export function readRules(config: Config): readonly AlertRule[] {
-  if (!config.roles.has('alerts')) return [];
-  const outcome = loadRules(config.alerts.file);
-  if (!outcome.ok) throw new ConfigError(outcome.problems);
-  return outcome.rules;
+  return config.roles.has('alerts') ? needRules(config.alerts.file) : [];
 }
 
 /** The book of alerts: what fires, and what was done about it. For processes that answer, or that evaluate. */

@@ -3,6 +3,7 @@ import { Backtest } from '../alerts/backtest/backtest.js';
 import { backtestDocument } from '../alerts/backtest/backtest-document.js';
 import { type BacktestRange, parseBacktestRange } from '../alerts/backtest/backtest-range.js';
 import { type ReadOutcome, readRange } from '../alerts/backtest/read-range.js';
+import { needRules } from '../alerts/load-rules.js';
 import { lookbackMs } from '../alerts/lookback.js';
 import type { AlertsTrialConfig } from '../config.js';
 import { ConfigError } from '../config-error.js';
@@ -11,7 +12,7 @@ import { FeedBroken } from '../stream/log-feed.js';
 import { ServerUnreachable } from '../wait-for-server.js';
 import { backtestText } from './backtest-text.js';
 import { Progress } from './progress.js';
-import { loadRules, thresholdsOf } from './rules-file.js';
+import { thresholdsOf } from './rules-file.js';
 import { stopOnSignal } from './stop-signal.js';
 
 export interface BacktestArguments {
@@ -46,7 +47,7 @@ export async function runAlertsBacktest(config: AlertsTrialConfig, given: Backte
     throw new ConfigError([{ name: '--late', detail: 'counts late events of at most 7 days at a time' }]);
   }
   const files = [given.rules ?? config.alerts.file, ...(given.diff === undefined ? [] : [given.diff])];
-  const loaded = files.map((file) => ({ file, rules: loadRules(file) }));
+  const loaded = files.map((file) => ({ file, rules: needRules(file) }));
   const startMs =
     range.fromMs - toWhole(Math.max(...loaded.map(({ rules }) => lookbackMs(rules, intervalMs))), intervalMs);
   const common = { ...range, startMs, intervalMs, thresholds: thresholdsOf(config), countLate: given.late };

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Thresholds } from '../alerts/condition.js';
 import { parseRules, type RuleProblem, type RulesOutcome } from '../alerts/parse-rules.js';
-import type { AlertRule } from '../alerts/rule.js';
 import type { AlertsTrialConfig } from '../config.js';
 import { ConfigError } from '../config-error.js';
 
@@ -19,13 +18,6 @@ export function readTextFile(file: string): string {
 /** @throws ConfigError where the file cannot be read */
 export function parseRulesFile(file: string): RulesOutcome {
   return parseRules(readTextFile(file));
-}
-
-/** @throws ConfigError where the file cannot be read, or with everything that is wrong in it */
-export function loadRules(file: string): readonly AlertRule[] {
-  const outcome = parseRulesFile(file);
-  if (outcome.ok) return outcome.rules;
-  throw new ConfigError(outcome.problems.map(({ line, detail }) => ({ name: `${file}:${line}:`, detail })));
 }
 
 /** `file:line: detail`, as compilers write it, so that editors find the place. */

@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   commands: ['events', 'stream'],
   projections: ['events', 'stream', 'store', 'telemetry'],
   queries: ['store'],
-  alerts: ['events', 'stream', 'store', 'telemetry'],
+  alerts: ['events', 'stream', 'store', 'telemetry', 'config-error'],
   http: ['commands', 'queries', 'events', 'stream', 'telemetry', 'config', 'version'],
   cli: [
     'app',

@@ -1,32 +1,8 @@
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { unwatchFile, watchFile } from 'node:fs';
 import type { Logger } from '../../telemetry/logger.js';
 import type { ServiceMetrics } from '../../telemetry/service-metrics.js';
-import { parseRules } from '../parse-rules.js';
+import { loadRules } from '../load-rules.js';
 import type { AlertRule } from '../rule.js';
-
-/** What is wrong, and where: `config/alerts.yaml:12`. */
-export interface RulesFileProblem {
-  readonly name: string;
-  readonly detail: string;
-}
-
-export type RulesFileOutcome =
-  | { readonly ok: true; readonly rules: readonly AlertRule[] }
-  | { readonly ok: false; readonly problems: readonly RulesFileProblem[] };
-
-/** Reads a file of rules. Everything that is wrong is told together, each with file and line. */
-export function loadRules(file: string): RulesFileOutcome {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const detail = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-    return { ok: false, problems: [{ name: file, detail }] };
-  }
-  const outcome = parseRules(text);
-  if (outcome.ok) return outcome;
-  return { ok: false, problems: outcome.problems.map(({ line, detail }) => ({ name: `${file}:${line}`, detail })) };
-}
 
 /** By polling, because that also sees a file that is replaced, or a link that is turned, as with mounted secrets. */
 const POLL_INTERVAL_MS = 1_000;
