@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { decodeMessage } from '../../events/codec.js';
 import type { LogEvent } from '../../events/kinds.js';
 import { type ForeignSource, matchSources } from '../../events/sources.js';
@@ -33,6 +34,8 @@ export interface ReadOutcome {
 }
 
 const PULL_SIZE = 4_000;
+/** Less than a pull brings: what is still to be worked on when the next pull is sent gives the server its time. */
+const TAKE_SIZE = 500;
 const TAKE_TIMEOUT_MS = 1_000;
 
 /**
@@ -54,7 +57,7 @@ export async function readRange(reader: RangeReader, range: ReadRange): Promise<
     onProgress?.(0, total);
     while (taken < pending) {
       signal.throwIfAborted();
-      for (const message of await feed.take(PULL_SIZE, TAKE_TIMEOUT_MS)) {
+      for (const message of await feed.take(TAKE_SIZE, TAKE_TIMEOUT_MS)) {
         if (message.storedAtMs > untilMs) return { ...counts, reachedEnd: false };
         if (taken === pending) break;
         taken += 1;
@@ -63,6 +66,8 @@ export async function readRange(reader: RangeReader, range: ReadRange): Promise<
         if (decoded.ok) onEvent(decoded.value, message.storedAtMs);
       }
       onProgress?.(taken, total);
+      // A full buffer is taken without waiting; what is sent and received meanwhile needs its turn.
+      await nextTurn();
     }
     return { ...counts, reachedEnd: true };
   } finally {
