@@ -9,6 +9,7 @@ import type { AlertsTrialConfig } from '../config.js';
 import { ConfigError } from '../config-error.js';
 import { ConnectionWatch, connectNats, isNatsTrouble, type NatsConnection } from '../stream/connection.js';
 import { FeedBroken } from '../stream/log-feed.js';
+import { EVENTS_STREAM } from '../stream/streams.js';
 import { ServerUnreachable } from '../wait-for-server.js';
 import { backtestText } from './backtest-text.js';
 import { Progress } from './progress.js';
@@ -58,7 +59,9 @@ export async function runAlertsBacktest(config: AlertsTrialConfig, given: Backte
   if (log === undefined) return 1;
   const [first, second] = tests.map(({ file, backtest }) => ({ file, result: backtest.finish(log.logTimeMs) }));
   if (first === undefined) throw new Error('no rules were loaded');
-  const document = backtestDocument(range, intervalMs, log.read, first, second);
+  const isCut = !given.late && log.beginsAtMs !== undefined && log.beginsAtMs > range.fromMs;
+  const read = { ...log.read, beginsAtMs: isCut ? log.beginsAtMs : undefined };
+  const document = backtestDocument(range, intervalMs, read, first, second);
   process.stdout.write(given.json ? `${JSON.stringify(document, undefined, 2)}\n` : backtestText(document));
   return 0;
 }
@@ -71,6 +74,8 @@ interface ReadLog {
   readonly read: ReadOutcome;
   /** Everything that was stored up to then has been taken. */
   readonly logTimeMs: number;
+  /** When the first message was stored that the log still has; undefined where it has none. */
+  readonly beginsAtMs: number | undefined;
 }
 
 /** Hands each event to all back-tests. @returns undefined where a signal ended it */
@@ -106,8 +111,10 @@ async function readLog(
       onProgress: (done, total) => progress.update(done, total),
     });
     progress.finish(read.events + read.refused);
+    const { state } = await manager.streams.info(EVENTS_STREAM);
+    const beginsAtMs = state.messages === 0 ? undefined : Date.parse(String(state.first_ts));
     // While the log is quiet its time goes on by the clock.
-    return { read, logTimeMs: read.reachedEnd ? begunMs - QUIET_MS : toMs + GRACE_MS };
+    return { read, logTimeMs: read.reachedEnd ? begunMs - QUIET_MS : toMs + GRACE_MS, beginsAtMs };
   } catch (error) {
     progress.abandon();
     if (stop.aborted) return undefined;

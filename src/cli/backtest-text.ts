@@ -14,6 +14,7 @@ export function backtestText(document: BacktestDocument): string {
   const { from, to, evaluated_until, interval_seconds, rules_file, log, transitions, rules, diff } = document;
   const lines = [`${rules_file}, every ${interval_seconds} s from ${from} to ${to}`];
   if (evaluated_until !== to) lines.push(`The log's time has come to ${evaluated_until} only`);
+  if (log.begins_at !== null) lines.push(`The log begins at ${log.begins_at}: of the time before nothing is known`);
   lines.push('');
   if (transitions.length === 0) lines.push('Nothing would have been pending or firing');
   else

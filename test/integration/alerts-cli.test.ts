@@ -145,6 +145,15 @@ test('without --late, what was stored too late counts nowhere, and is counted', 
   assert.match(stdout, 'Nothing would have been pending or firing');
 });
 
+test('a log that begins after --from is told of, so that silence is not taken for health', async () => {
+  const { state } = await log.manager.streams.info('METRICS');
+  const beginsAt = new Date(String(state.first_ts)).toISOString();
+  const asked = await run(['backtest', '--from', '-1h', '--rules', RULES]);
+  assert.match(asked.stdout, `The log begins at ${beginsAt}`);
+  const json = await run([...BACKTEST, '--json']);
+  assert.is((JSON.parse(json.stdout) as BacktestDocument).log.begins_at, null, 'late events are older than the log');
+});
+
 test('--diff tells what another file would have told, as text and as JSON', async () => {
   const text = await run([...BACKTEST, '--diff', TOLERANT]);
   assert.match(text.stdout, /^\+ {2}busy +mail/m);

@@ -11,8 +11,16 @@ export interface BacktestDocument {
   readonly evaluated_until: string;
   readonly interval_seconds: number;
   readonly rules_file: string;
-  /** Messages of the log: events, what is none, and events that were too late to count. */
-  readonly log: { readonly events: number; readonly refused: number; readonly late: number };
+  /**
+   * Messages of the log: events, what is none, and events that were too late to count; and when the log begins, where it
+   * does so after `from`: of the time before nothing is known.
+   */
+  readonly log: {
+    readonly events: number;
+    readonly refused: number;
+    readonly late: number;
+    readonly begins_at: string | null;
+  };
   readonly transitions: readonly TransitionLine[];
   readonly rules: readonly RuleLine[];
   /** Null unless two files are compared. */
@@ -61,11 +69,11 @@ export interface ComparedBacktest {
   readonly result: BacktestResult;
 }
 
-/** @param second what is compared with it, if anything is */
+/** @param second what is compared with it, if anything is; `beginsAtMs` is set where the log begins after `from` */
 export function backtestDocument(
   { fromMs, toMs }: BacktestRange,
   intervalMs: number,
-  read: ReadOutcome,
+  read: ReadOutcome & { readonly beginsAtMs: number | undefined },
   { file, result }: ComparedBacktest,
   second: ComparedBacktest | undefined,
 ): BacktestDocument {
@@ -75,7 +83,12 @@ export function backtestDocument(
     evaluated_until: timeOf(result.evaluatedUntilMs),
     interval_seconds: intervalMs / 1000,
     rules_file: file,
-    log: { events: read.events, refused: read.refused, late: result.late },
+    log: {
+      events: read.events,
+      refused: read.refused,
+      late: result.late,
+      begins_at: read.beginsAtMs === undefined ? null : timeOf(read.beginsAtMs),
+    },
     transitions: result.transitions.map(transitionLine),
     rules: result.totals.map(({ rule, alerts, services, firingMs, longestMs, firingAtEnd }) => ({
       rule,
