@@ -31,6 +31,7 @@ alerts:
   - { name: errors_for, condition: error_rate > 0.3, window: 15s, for: 45s, keep_firing_for: 30s }
   - { name: hysteresis, condition: error_rate > 0.5, resolve_condition: error_rate < 0.1, window: 45s, keep_firing_for: 1m }
   - { name: silent, condition: seconds_since_seen > 40, for: 15s, keep_firing_for: 2m }
+  - { name: gone, condition: seconds_since_seen > 1200 }
   - { name: cpu, condition: cpu_usage > 80, window: 2m }
   - { name: logins, condition: 'events["user_login"] > 20', window: 1m }
 `);
@@ -173,6 +174,51 @@ test(`${RUNS} logs of half an hour: whoever dies how often, what is published is
   assert.ok(transitions > RUNS * 5, `${transitions} transitions`);
   assert.ok(deaths > RUNS, `${deaths} deaths`);
 });
+
+/** An answer each second from `fromMs` to `untilMs` after the start, of which `errorRate` fail. */
+function answers(service_name: string, fromMs: number, untilMs: number, errorRate: number): Stored[] {
+  return Array.from({ length: (untilMs - fromMs) / 1_000 }, (_, index) => {
+    const storedAtMs = START_MS + GRACE_MS + fromMs + index * 1_000;
+    const status_code = (index % 10) / 10 < errorRate ? 500 : 200;
+    const common = { id: `${service_name}-${storedAtMs}`, sequence: storedAtMs, timeFromLog: false };
+    const body = { service_name, endpoint: '/a', method: 'GET', status_code };
+    return { event: { kind: 'api', body, ...common, occurredAtMs: storedAtMs }, storedAtMs };
+  });
+}
+
+/** Longer than a start reads again. */
+const OLD_MS = 20 * 60_000;
+
+const REMEMBERED: readonly { what: string; log: readonly Stored[]; rule: string }[] = [
+  {
+    // It has no reason from here on, and `keep_firing_for` counts from its last one.
+    what: 'an alert that only its resolve_condition has kept firing',
+    log: [
+      ...answers('web', 0, 60_000, 0.8),
+      ...answers('web', 60_000, OLD_MS, 0.3),
+      ...answers('web', OLD_MS, OLD_MS + 180_000, 0),
+    ],
+    rule: 'hysteresis',
+  },
+  {
+    what: 'a service that has been silent',
+    log: [...answers('web', 0, 30_000, 0), ...answers('mail', 30_000, OLD_MS + 180_000, 0)],
+    rule: 'gone',
+  },
+];
+for (const { what, log, rule } of REMEMBERED) {
+  test(`${what} for longer than a start reads again is known to who starts at each evaluation`, () => {
+    const endMs = START_MS + OLD_MS + 180_000;
+    const stored = [...log].sort((a, b) => a.storedAtMs - b.storedAtMs);
+    const lives = new Lives(stored);
+    let deaths = 0;
+    while (!lives.live(4, endMs)) deaths += 1;
+    const expected = expectedOf(stored, endMs);
+    assert.ok(expected.some((line) => line.includes(rule)));
+    assert.equal(lives.published.map(describedAlert), expected);
+    assert.ok(deaths > 20, `${deaths} deaths`);
+  });
+}
 
 test('a state that is behind publishes nothing again, and what fires goes on firing', () => {
   const log = playLog();
