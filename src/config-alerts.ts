@@ -10,6 +10,8 @@ export interface RulesConfig {
 
 /** What the environment says of alerts. A channel that is not there is not configured. */
 export interface AlertsConfig extends RulesConfig {
+  /** Where people reach this service, without a slash at the end; it stands in what the webhook gets. */
+  readonly externalUrl?: string;
   readonly email?: { readonly smtpUrl: string; readonly from: string; readonly to: readonly string[] };
   readonly slack?: { readonly url: string; readonly allowPrivate: boolean };
   readonly webhook?: {
@@ -33,9 +35,11 @@ export function readAlerts(read: EnvReader): AlertsConfig {
   const allowPrivate = read.boolean('ALERT_WEBHOOK_ALLOW_PRIVATE', false);
   const slackUrl = readUrl(read, 'SLACK_WEBHOOK_URL', HTTP_PROTOCOLS);
   const webhookUrl = readUrl(read, 'ALERT_WEBHOOK_URL', HTTP_PROTOCOLS);
+  const externalUrl = readUrl(read, 'METRICS_EXTERNAL_URL', HTTP_PROTOCOLS);
   return {
     ...readRulesConfig(read),
     ...readEmail(read),
+    ...(externalUrl === undefined ? {} : { externalUrl: externalUrl.replace(/\/+$/, '') }),
     ...(slackUrl === undefined ? {} : { slack: { url: slackUrl, allowPrivate } }),
     ...(webhookUrl === undefined ? {} : { webhook: { url: webhookUrl, ...secret, allowPrivate } }),
   };

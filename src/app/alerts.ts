@@ -109,7 +109,7 @@ function startNotifiers(
   { lifecycle, ...parts }: AlertParts,
   { feed, path, rules }: { feed: BookFeed; path: AlertPath; rules: () => readonly AlertRule[] },
 ): void {
-  const externalUrl = `http://${hostname()}:${config.port}`;
+  const externalUrl = config.alerts.externalUrl ?? `http://${hostname()}:${config.port}`;
   const senders = createSenders(config.alerts, { externalUrl, logger: parts.logger, now: Date.now });
   const notifiers = new Notifiers(senders, {
     ...parts,

@@ -50,7 +50,9 @@ test('a channel is configured by its address', () => {
     SLACK_WEBHOOK_URL: 'https://hooks.slack.com/services/x',
     ALERT_WEBHOOK_URL: 'https://example.org/alerts',
     ALERT_WEBHOOK_SECRET: 'secret',
+    METRICS_EXTERNAL_URL: 'https://metrics.example.org/',
   }).alerts;
+  assert.is(configured.externalUrl, 'https://metrics.example.org');
   assert.equal(configured.email, {
     smtpUrl: 'smtp://localhost:2525',
     from: 'alerts@example.org',
@@ -123,6 +125,7 @@ const WRONG: readonly [name: string, value: string][] = [
   ['SLACK_WEBHOOK_URL', 'hooks.slack.com/services/x'],
   ['ALERT_WEBHOOK_URL', 'file:///etc/passwd'],
   ['ALERT_WEBHOOK_ALLOW_PRIVATE', 'perhaps'],
+  ['METRICS_EXTERNAL_URL', 'metrics.example.org'],
   ['ROLE', 'api,king'],
   ['JWT_ENFORCE_SCOPES', 'maybe'],
 ];
