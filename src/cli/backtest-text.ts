@@ -13,7 +13,8 @@ const SIGNIFICANT_DIGITS = 6;
 export function backtestText(document: BacktestDocument): string {
   const { from, to, evaluated_until, interval_seconds, rules_file, log, transitions, rules, diff } = document;
   const lines = [`${rules_file}, every ${interval_seconds} s from ${from} to ${to}`];
-  if (evaluated_until !== to) lines.push(`The log's time has come to ${evaluated_until} only`);
+  if (evaluated_until !== to)
+    lines.push(`Judged up to ${evaluated_until}: an interval is judged five seconds after its end`);
   if (log.begins_at !== null) lines.push(`The log begins at ${log.begins_at}: of the time before nothing is known`);
   lines.push('');
   if (transitions.length === 0) lines.push('Nothing would have been pending or firing');
@@ -21,7 +22,10 @@ export function backtestText(document: BacktestDocument): string {
     lines.push(...table([['TIME', 'WHAT', 'RULE', 'SERVICE', 'VALUE', 'LENGTH'], ...transitions.map(transitionRow)]));
   lines.push('', ...table([['RULE', 'ALERTS', 'SERVICES', 'FIRING', 'LONGEST', 'AT END'], ...rules.map(ruleRow)]));
   if (diff !== null) lines.push('', ...diffLines(diff));
-  lines.push('', `${log.events} events read with what lies before, ${log.refused} messages that are none`);
+  lines.push(
+    '',
+    `${log.events} events read, those before --from that the rules look back on among them; ${log.refused} messages were no valid events`,
+  );
   if (log.late > 0) lines.push(`${log.late} events came too late to count; --late counts them`);
   return `${lines.join('\n')}\n`;
 }

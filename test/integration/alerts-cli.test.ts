@@ -130,7 +130,10 @@ test('a back-test tells every transition, the same at each run, and leaves nothi
   assert.match(first.stdout, /firing +errors +web +0\.833333 +9m45s/);
   assert.match(first.stdout, /resolved +errors +web/);
   assert.match(first.stdout, /errors +1 +1 +9m45s/);
-  assert.match(first.stdout, '720 events read with what lies before, 1 messages that are none');
+  assert.match(
+    first.stdout,
+    '720 events read, those before --from that the rules look back on among them; 1 messages were no valid events',
+  );
   assert.match(first.stderr, /721 events in/);
   const before = await log.manager.streams.info('METRICS');
   const second = await run(BACKTEST);
