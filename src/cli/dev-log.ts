@@ -8,13 +8,15 @@ export const SERVICE_LOG = '.data/logs/service.log';
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 
 /** A line for a person from pino's line of JSON: what happened and why. */
-function plain(line: string): string {
+export function plain(line: string): string {
   const entry: unknown = JSON.parse(line);
   if (typeof entry !== 'object' || entry === null) return line;
   const fields: Record<string, unknown> = { ...entry };
   const { level, time: _time, service: _service, msg, err, ...rest } = fields;
   if (typeof err === 'object' && err !== null && 'message' in err) rest.error = err.message;
-  const details = Object.entries(rest).map(([name, value]) => `${name}: ${String(value)}`);
+  const details = Object.entries(rest).map(
+    ([name, value]) => `${name}: ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
+  );
   const kind = Number(level) >= 50 ? 'error' : 'warning';
   return `${kind}: ${String(msg ?? '')}${details.length === 0 ? '' : ` (${details.join(', ')})`}\n`;
 }
