@@ -59,7 +59,8 @@ async function main() {
   const containers = positionals[0] === 'containers';
   const filters = containers ? positionals.slice(1) : positionals;
   const node = await ensureReady();
-  const devservices = await import(pathToFileURL(join(root, 'dist', 'src', 'devservices', 'index.js')).href);
+  const load = (...path) => import(pathToFileURL(join(root, 'dist', 'src', ...path)).href);
+  const devservices = await load('devservices', 'index.js');
   const files = selectTests(root, { filters, containers });
   if (files.length === 0) throw new NotReady(`no test file has ${filters.join(' or ')} in its path`);
 
@@ -67,7 +68,8 @@ async function main() {
   const programs = await findTestPrograms(root, devservices, print);
   const engine = containers ? await prepareContainers(root, programs, print, signal) : undefined;
   const needsPostgres = !containers && files.some((file) => file.needsServers);
-  const startPostgres = (dir, onLaunch) => startSharedPostgres(dir, programs, devservices, onLaunch);
+  const { migrate } = await load('store', 'migrate.js');
+  const startPostgres = (dir, onLaunch) => startSharedPostgres(dir, programs, devservices, migrate, onLaunch);
   const env = { ...testEnvironment(programs), ...engine?.env, ...(values.coverage ? beginCoverage(root) : {}) };
   const run = new Run({ root, node, env, devservices, signal, print, ...(needsPostgres ? { startPostgres } : {}) });
   let isFine;

@@ -2,10 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 
-/** Heavy ones, which run alone: what they measure or break must not be another test's doing. */
-const ALONE = ['test/acceptance/', 'test/faults/'];
 const CONTAINERS = 'test/containers/';
-/** Quick ones first: most mistakes show there. */
+/** The rest in the order of their cost: most mistakes show in what is quick. */
 const ORDER = ['test/unit/', 'test/integration/', 'test/acceptance/', 'test/faults/'];
 
 function compiledTests(folder) {
@@ -14,27 +12,32 @@ function compiledTests(folder) {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** The longest of the integration tests begin first, so that at the end no single one is waited for. */
+/** The longest begin first, so that at the end no single one is waited for. */
 const LONG = [
-  'two-commands',
-  'cli',
-  'projector-faults',
-  'projector.test',
-  'queries/fallback',
-  'summary-worker',
-  'log-feed',
+  'integration/queries/recount',
+  'integration/alerts/live.test',
+  'integration/queries/rollups',
+  'integration/projector',
+  'integration/queries/fallback',
+  'integration/cli',
+  'integration/http/alerts',
+  'integration/summary-worker',
+  'integration/two-commands',
+  'acceptance/notifications',
+  'integration/alerts/live-and-backtest',
 ];
 
 function rank(name) {
+  const long = LONG.findIndex((part) => name.startsWith(`test/${part}`));
+  if (long >= 0) return long - LONG.length;
   const place = ORDER.findIndex((folder) => name.startsWith(folder));
-  const isLong = LONG.some((part) => name.startsWith(`test/integration/${part}`));
-  return (place === -1 ? ORDER.length : place) - (isLong ? 0.5 : 0);
+  return place === -1 ? ORDER.length : place;
 }
 
 /**
  * @param {string} root the project's folder
  * @param {{filters: string[], containers: boolean}} wanted parts of paths; test/containers only when asked for
- * @returns {{name: string, path: string, alone: boolean, needsServers: boolean}[]} `name` as in test/unit/x.test.ts
+ * @returns {{name: string, path: string, needsServers: boolean}[]} `name` as in test/unit/x.test.ts
  */
 export function selectTests(root, { filters, containers }) {
   const dist = join(root, 'dist');
@@ -46,7 +49,6 @@ export function selectTests(root, { filters, containers }) {
     .map(({ path, name }) => ({
       path,
       name,
-      alone: ALONE.some((folder) => name.startsWith(folder)),
       needsServers: !name.startsWith('test/unit/'),
     }));
 }

@@ -24,13 +24,20 @@ export async function findTestPrograms(root, devservices, log) {
   }
 }
 
-/** The run's shared Postgres. @returns {Promise<{url: string, stop: () => Promise<void>}>} */
-export function startSharedPostgres(dir, programs, devservices, onLaunch) {
-  return devservices.startPostgres({
+/**
+ * The run's shared Postgres, its database migrated: tests take copies of it.
+ *
+ * @param {(databaseUrl: string) => Promise<string[]>} migrate
+ * @returns {Promise<{url: string, stop: () => Promise<void>}>}
+ */
+export async function startSharedPostgres(dir, programs, devservices, migrate, onLaunch) {
+  const server = await devservices.startPostgres({
     programs,
     dataDir: join(dir, 'postgres'),
     logFile: join(dir, 'postgres.log'),
     settings: SETTINGS,
     onLaunch,
   });
+  await migrate(server.url);
+  return server;
 }

@@ -43,7 +43,7 @@ test('the names of the migrations are those of the migrations', () => {
 
 test('migrating twice, and in two processes at once, does the work once', async () => {
   assert.equal(await migrate(store().url), []);
-  const fresh = await testDatabase();
+  const fresh = await testDatabase({ empty: true });
   const done = await Promise.all([migrate(fresh.url), migrate(fresh.url)]);
   assert.equal(done.flat(), MIGRATION_NAMES);
   await fresh.drop();

@@ -114,13 +114,20 @@ export async function startTestPostgres(options: { settings?: Record<string, str
   return removedAtStop(server, folder);
 }
 
+/** The database that devservices makes in each server. */
+const TEMPLATE = 'metrics_db';
 let sharedUrl: Promise<string> | undefined;
 
-async function administer(statement: string): Promise<void> {
+/** Where databases of tests are made: the run's Postgres, or one of the file's own outside of a run. */
+function sharedServer(): Promise<string> {
   sharedUrl ??= process.env.METRICS_TEST_POSTGRES_URL
     ? Promise.resolve(process.env.METRICS_TEST_POSTGRES_URL)
     : startTestPostgres().then((server) => server.url);
-  const client = new pg.Client({ connectionString: withDatabase(await sharedUrl, 'postgres') });
+  return sharedUrl;
+}
+
+async function administer(serverUrl: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: withDatabase(serverUrl, 'postgres') });
   await client.connect();
   try {
     await client.query(statement);
@@ -135,12 +142,20 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A fresh empty database with a random name on the test run's Postgres (on one of its own outside of a run). */
-export async function testDatabase(): Promise<TestDatabase> {
+/**
+ * A fresh database with a random name on `server`, else on the one that all share: a copy of the server's own database,
+ * which a run migrates once for all, or an empty one.
+ */
+export async function testDatabase(
+  options: { readonly server?: ManagedServer; readonly empty?: boolean } = {},
+): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`;
-  await administer(`create database ${name}`);
-  const url = withDatabase((await sharedUrl) ?? '', name);
-  return { url, drop: () => administer(`drop database if exists ${name} with (force)`) };
+  const serverUrl = options.server?.url ?? (await sharedServer());
+  await administer(serverUrl, `create database ${name} template ${options.empty === true ? 'template0' : TEMPLATE}`);
+  return {
+    url: withDatabase(serverUrl, name),
+    drop: () => administer(serverUrl, `drop database if exists ${name} with (force)`),
+  };
 }
 
 /**

@@ -24,7 +24,7 @@ import { createServiceMetrics } from '../../../src/telemetry/service-metrics.js'
 import { BUSINESS, foldEvents } from '../../support/fold-events.js';
 import { foldAllSessions } from '../../support/fold-sessions.js';
 import { randomEvents } from '../../support/random-events.js';
-import { startTestPostgres, startTestRedis, waitFor } from '../../support/servers.js';
+import { startTestPostgres, startTestRedis, testDatabase, waitFor } from '../../support/servers.js';
 
 const EVENTS = 1_500;
 const DAY_MS = 86_400_000;
@@ -46,11 +46,10 @@ interface Bench {
   readonly stop: () => Promise<void>;
 }
 
-async function open(): Promise<Bench> {
-  const [server, postgres] = await Promise.all([startTestRedis(), startTestPostgres()]);
-  await migrate(postgres.url);
+async function open(postgres: ManagedServer): Promise<Bench> {
+  const [server, database] = await Promise.all([startTestRedis(), testDatabase({ server: postgres })]);
   const onError = (): void => undefined;
-  const pool = openPool({ databaseUrl: postgres.url, maxConnections: 6, applicationName: 'test', onError });
+  const pool = openPool({ databaseUrl: database.url, maxConnections: 6, applicationName: 'test', onError });
   const connect = (): Redis => openRedis({ host: '127.0.0.1', port: server.port, password: '', db: 0 }, 5_000, onError);
   const [redis, workersRedis] = [connect(), connect()];
   const nowMs = Date.now();
@@ -58,7 +57,7 @@ async function open(): Promise<Bench> {
   await foldAllSessions(pool);
   const logger = pino({ level: 'silent' });
   const metrics = createServiceMetrics();
-  const dependencies = { pool, redis: workersRedis, databaseUrl: postgres.url, business: BUSINESS, logger, metrics };
+  const dependencies = { pool, redis: workersRedis, databaseUrl: database.url, business: BUSINESS, logger, metrics };
   const worker = new SummaryWorker({ ...dependencies, retentionDays: 90 });
   worker.start();
   await waitFor('summaries', () => (worker.state.kind === 'running' && worker.state.sequence === EVENTS) || undefined);
@@ -89,11 +88,13 @@ async function open(): Promise<Bench> {
       await worker.stop();
       workersRedis.disconnect();
       await pool.end();
-      await Promise.all([server.stop(), postgres.stop()]);
+      await server.stop();
     },
   };
 }
 
+/** Of this file's own, since some tests kill it. */
+let postgres: ManagedServer | undefined;
 let opened: Bench | undefined;
 function bench(): Bench {
   if (opened === undefined) throw new Error('not opened');
@@ -101,12 +102,19 @@ function bench(): Bench {
 }
 
 const test = suite('queries while Redis or Postgres is away');
+test.before(async () => {
+  postgres = await startTestPostgres();
+  await migrate(postgres.url);
+});
 test.before.each(async () => {
-  opened = await open();
+  if (postgres === undefined) throw new Error('not started');
+  await postgres.start();
+  opened = await open(postgres);
 });
 test.after.each(async () => {
   await opened?.stop();
 });
+test.after(() => postgres?.stop());
 
 /** The answer without what tells where it came from. */
 function numbersOf({ source: _source, degraded: _degraded, ...numbers }: Summary): object {

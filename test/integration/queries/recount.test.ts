@@ -18,7 +18,8 @@ import { RecountedAnswers } from '../../support/recounted-answers.js';
 import { waitFor } from '../../support/servers.js';
 import { withinBounds } from '../../support/within-bounds.js';
 
-const EVENTS = Number(process.env.RECOUNT_EVENTS ?? 200_000);
+const FULL = process.env.METRICS_FAULTS === 'full';
+const EVENTS = Number(process.env.RECOUNT_EVENTS ?? (FULL ? 200_000 : 40_000));
 const DAYS = 40;
 const ANSWER_TIMEOUT_MS = 60_000;
 /** The configured interval, and one in which every service has events. */
