@@ -43,7 +43,8 @@ const KEYS = [
 type Key = (typeof KEYS)[number];
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_-]{0,99}$/;
-const LABEL = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+/** As Prometheus has them, who keeps those that begin with two underlines for itself. */
+const LABEL = /^(?!__)[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 const RESERVED_LABELS = ['service_name', 'alertname', 'severity'];
 const DURATION = /^(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?$/;
 const MAX_LABELS = 16;

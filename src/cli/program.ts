@@ -81,7 +81,7 @@ function addAlerts(program: Command, env: Environment, end: (status: number) => 
   alerts
     .command('backtest')
     .description('what rules would have told of the past; reads the log, writes and sends nothing')
-    .requiredOption('--from <time>', 'RFC 3339, or relative as -24h')
+    .option('--from <time>', 'RFC 3339, or relative as -7d', '-24h')
     .option('--to <time>', 'RFC 3339, or relative as -1h', 'now')
     .option('--rules <file>', 'a file of rules (default: ALERTS_FILE)')
     .option('--diff <file>', 'a second file of rules: what it would have told differently')

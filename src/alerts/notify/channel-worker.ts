@@ -42,6 +42,10 @@ export interface WorkerParts extends Pick<BatchRules, 'attention' | 'repeatMsOf'
 const PULL_SIZE = 500;
 const TAKE_MESSAGES = 200;
 const RECORD_RETRY_MS = 1_000;
+/** What to do about a reason, where its name does not say it. */
+const HINTS: Readonly<Record<string, { readonly hint: string }>> = {
+  address_refused: { hint: 'it is not public; ALERT_WEBHOOK_ALLOW_PRIVATE=true opens private networks' },
+};
 
 /**
  * Tells one channel what METRICS_ALERTS says, through the durable consumer `notify-<channel>`. Every process that does
@@ -246,7 +250,7 @@ export class ChannelWorker {
     this.#trouble = reason;
     const { channel } = this.sender;
     this.parts.logger.warn(
-      { channel, reason, ...(error === undefined ? {} : { err: error }) },
+      { channel, reason, ...HINTS[reason], ...(error === undefined ? {} : { err: error }) },
       'Notices do not get through',
     );
   }

@@ -81,6 +81,7 @@ const REFUSED: readonly [what: string, text: string, line: number, detail: RegEx
   ['another channel', `alerts:\n  - {name: a, ${RULE}, notification: pager}\n`, 2, /email, slack, webhook/],
   ['a duration without a unit', `alerts:\n  - {name: a, ${RULE}, for: 5x}\n`, 2, /must be a duration/],
   ['a window of a month', `alerts:\n  - {name: a, ${RULE}, window: 30d}\n`, 2, /must be from 1 s to 86400 s/],
+  ['a label of Prometheus', `alerts:\n  - name: a\n    ${RULE}\n    labels: {__proto__: x}\n`, 4, /cannot be a label/],
   ['a label that is taken', `alerts:\n  - name: a\n    ${RULE}\n    labels: {severity: x}\n`, 4, /cannot be a label/],
   ['a name with a line break', `alerts:\n  - {name: "a\\nb", ${RULE}}\n`, 2, /name must match/],
   ['a list at the top', '- a\n', 1, /must be a map/],
