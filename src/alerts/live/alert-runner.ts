@@ -132,6 +132,12 @@ class Session {
     if (!(await feed.alerts.caughtUp(BOOK_TIMEOUT_MS))) throw new Error('METRICS_ALERTS cannot be read to its end');
     const saved = await readLast(manager, ALERT_STATE_STREAM, ALERT_STATE_SUBJECT);
     const found = saved === undefined ? undefined : decodeState(saved);
+    if (saved !== undefined && found === undefined) {
+      logger.error(
+        { stream: ALERT_STATE_STREAM },
+        'How far alerts were evaluated cannot be read: evaluation begins now',
+      );
+    }
     const start = planStart(found, this.rules, intervalMs, now());
     // Who dies before the first interval is over must not begin at a later now.
     if (found === undefined) await this.#append({ ...start, rulesHash: hashOf(this.rules) });
