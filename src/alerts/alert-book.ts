@@ -1,5 +1,5 @@
 import type { AlertAction, Notified } from '../stream/alert-actions.js';
-import { type AlertMessage, type AlertStatus, alertIdOf, alertKey, msOf, serviceOf } from './alert.js';
+import { type AlertMessage, type AlertStatus, alertIdOf, alertKey, type Labels, msOf, serviceOf } from './alert.js';
 import type { FiringSince } from './alert-engine.js';
 import { covers, hasEnded, matches, type Silence, silenceOf } from './silence.js';
 
@@ -38,6 +38,11 @@ export interface LatestTransition {
   readonly status: AlertStatus;
   readonly startsAtMs: number;
   readonly evaluatedAtMs: number;
+}
+
+/** What fires by METRICS_ALERTS, and the labels that it was published with. */
+export interface PublishedFiring extends FiringSince {
+  readonly labels: Labels;
 }
 
 export interface AlertsQuestion {
@@ -126,13 +131,14 @@ export class AlertBook {
   }
 
   /** What fired when the interval that ends at `atMs` had been judged. */
-  firingAt(atMs: number): FiringSince[] {
+  firingAt(atMs: number): PublishedFiring[] {
     const found = this.between({ fromMs: atMs, toMs: atMs });
     return found
       .filter(({ latest }) => latest.ends_at === null || msOf(latest.ends_at) > atMs)
       .map(({ latest }) => ({
         rule: latest.name,
         service: serviceOf(latest),
+        labels: latest.labels,
         startsAtMs: msOf(latest.starts_at),
         value: latest.value,
       }));

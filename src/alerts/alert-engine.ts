@@ -85,7 +85,8 @@ export class AlertEngine {
 
   /**
    * Corrects which alerts fire by what the log of alerts tells; those of rules that are not there are left out. Who was
-   * seen to fire keeps the time at which it had its last reason to.
+   * seen to fire keeps the time at which it had its last reason to. What fired by this engine alone has waited out its
+   * `for` already: it fires at the next evaluation, if its condition holds then.
    */
   setFiring(firing: Iterable<FiringSince>): void {
     const told = new Set<AlertState>();
@@ -100,8 +101,11 @@ export class AlertEngine {
       states.set(service ?? PLATFORM, state);
       told.add(state);
     }
-    for (const { states } of this.#rules.values()) {
-      for (const [service, state] of states) if (state.kind === 'firing' && !told.has(state)) states.delete(service);
+    for (const { rule, states } of this.#rules.values()) {
+      for (const [service, state] of states) {
+        if (state.kind !== 'firing' || told.has(state)) continue;
+        states.set(service, { kind: 'pending', sinceMs: state.startsAtMs - rule.forMs, value: state.value });
+      }
     }
     this.#mayAllHold = true;
   }

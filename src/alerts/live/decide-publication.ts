@@ -1,4 +1,13 @@
-import { type AlertMessage, alertKey, labelsOf, msOf, serviceOf, toMessage, transitionId } from '../alert.js';
+import {
+  type AlertMessage,
+  alertKey,
+  type Labels,
+  labelsOf,
+  msOf,
+  serviceOf,
+  toMessage,
+  transitionId,
+} from '../alert.js';
 import type { BookedAlert, LatestTransition } from '../alert-book.js';
 import type { Transition } from '../evaluate.js';
 import type { AlertRule } from '../rule.js';
@@ -38,12 +47,14 @@ export function decidePublication({ rule, service, to, atMs, value }: Transition
 /** Alerts that fire and that no rule can resolve any more: it is gone, or speaks of others by now. */
 export function orphansOf(firing: readonly BookedAlert[], rules: readonly AlertRule[]): BookedAlert[] {
   const byName = new Map(rules.map((rule) => [rule.name, rule]));
-  return firing.filter(({ latest }) => {
-    const rule = byName.get(latest.name);
-    const service = serviceOf(latest);
-    if (rule === undefined || (rule.by === 'service_name') !== (service !== undefined)) return true;
-    return alertKey(rule.name, labelsOf(rule, service)) !== alertKey(latest.name, latest.labels);
-  });
+  return firing.filter(({ latest }) => !isOf(byName.get(latest.name), latest.labels));
+}
+
+/** Whether a rule, as it is now, has alerts with these labels. */
+export function isOf(rule: AlertRule | undefined, labels: Labels): boolean {
+  const service = serviceOf({ labels });
+  if (rule === undefined || (rule.by === 'service_name') !== (service !== undefined)) return false;
+  return alertKey(rule.name, labelsOf(rule, service)) === alertKey(rule.name, labels);
 }
 
 /** Resolves an orphan. Its message is made of the one with which it began. */

@@ -1,9 +1,11 @@
 import type { LogEvent } from '../../events/kinds.js';
+import type { PublishedFiring } from '../alert-book.js';
 import { AlertEngine, type FiringSince, GRACE_MS } from '../alert-engine.js';
 import type { Thresholds } from '../condition.js';
 import type { Transition } from '../evaluate.js';
 import { lookbackMs } from '../lookback.js';
 import type { AlertRule } from '../rule.js';
+import { isOf } from './decide-publication.js';
 import { type EvaluationState, hashOf, type StartPlan } from './evaluation-state.js';
 import { SeenHistory } from './seen-history.js';
 
@@ -13,7 +15,7 @@ export interface LiveOptions {
   readonly thresholds: Thresholds;
   readonly start: StartPlan;
   /** What METRICS_ALERTS says to have fired when the bucket that ends then had been judged. */
-  readonly firingAt: (atMs: number) => readonly FiringSince[];
+  readonly firingAt: (atMs: number) => readonly PublishedFiring[];
 }
 
 /**
@@ -23,15 +25,17 @@ export interface LiveOptions {
 export class LiveEvaluation {
   readonly #engine: AlertEngine;
   readonly #seen: SeenHistory;
+  readonly #rules: ReadonlyMap<string, AlertRule>;
   readonly #rulesHash: string;
   /** Rule and service → what fires by this engine. */
   #firing = new Map<string, FiringSince>();
   #isLive = false;
 
   constructor(private readonly options: LiveOptions) {
-    const { start, firingAt, rules, intervalMs } = options;
+    const { start, rules, intervalMs } = options;
     const { beginMs, seen } = start;
-    this.#engine = new AlertEngine({ ...options, closedUntilMs: beginMs, seen, firing: firingAt(beginMs) });
+    this.#rules = new Map(rules.map((rule) => [rule.name, rule]));
+    this.#engine = new AlertEngine({ ...options, closedUntilMs: beginMs, seen, firing: this.#publishedAt(beginMs) });
     this.#seen = new SeenHistory({ atMs: beginMs, seen }, lookbackMs(rules, intervalMs));
     this.#rulesHash = hashOf(rules);
     this.#goLive();
@@ -79,15 +83,14 @@ export class LiveEvaluation {
   }
 
   /**
-   * Takes over what fires although this engine does not say so: another process, with rules that were others for a
-   * moment, began it, and may not be there to end it.
+   * Takes over what METRICS_ALERTS says of this moment, where this engine says otherwise: another process, with rules that
+   * were others for a moment, began an alert and may not be there to end it, or ended one that goes on.
    */
   adopt(): void {
     if (!this.#isLive) return;
-    const unknown = this.options.firingAt(this.closedUntilMs).filter((each) => !this.#firing.has(keyOf(each)));
-    if (unknown.length === 0) return;
-    for (const each of unknown) this.#firing.set(keyOf(each), each);
-    this.#engine.setFiring(this.#firing.values());
+    const published = this.#publishedAt(this.closedUntilMs);
+    const isSame = published.length === this.#firing.size && published.every((each) => this.#firing.has(keyOf(each)));
+    if (!isSame) this.#follow(published);
   }
 
   state(): EvaluationState {
@@ -99,9 +102,17 @@ export class LiveEvaluation {
   #goLive(): void {
     if (this.closedUntilMs < this.options.start.closedUntilMs) return;
     this.#isLive = true;
-    const firing = this.options.firingAt(this.closedUntilMs);
-    this.#engine.setFiring(firing);
-    this.#firing = new Map(firing.map((each) => [keyOf(each), each]));
+    this.#follow(this.#publishedAt(this.closedUntilMs));
+  }
+
+  #follow(published: readonly FiringSince[]): void {
+    this.#engine.setFiring(published);
+    this.#firing = new Map(published.map((each) => [keyOf(each), each]));
+  }
+
+  /** What fires of the rules as they are. What has other labels than its rule by now is another alert, and an orphan. */
+  #publishedAt(atMs: number): PublishedFiring[] {
+    return this.options.firingAt(atMs).filter(({ rule, labels }) => isOf(this.#rules.get(rule), labels));
   }
 }
 

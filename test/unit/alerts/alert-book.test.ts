@@ -35,7 +35,7 @@ test('it says what fired at a time', () => {
   const book = new AlertBook();
   book.takeAlert(FIRING);
   book.takeAlert(RESOLVED);
-  const since = { rule: 'errors', service: 'billing', startsAtMs: START_MS, value: 0.08 };
+  const since = { rule: 'errors', service: 'billing', labels: FIRING.labels, startsAtMs: START_MS, value: 0.08 };
   const times: [number, unknown[]][] = [
     [START_MS - 1, []],
     [START_MS, [since]],

@@ -4,7 +4,7 @@ import { type AlertMessage, decodeAlert, encodeAlert } from '../../../src/alerts
 import { AlertBook } from '../../../src/alerts/alert-book.js';
 import { AlertEngine, GRACE_MS } from '../../../src/alerts/alert-engine.js';
 import type { Transition } from '../../../src/alerts/evaluate.js';
-import { decidePublication } from '../../../src/alerts/live/decide-publication.js';
+import { decideOrphan, decidePublication, orphansOf } from '../../../src/alerts/live/decide-publication.js';
 import {
   decodeState,
   type EvaluationState,
@@ -219,6 +219,75 @@ for (const { what, log, rule } of REMEMBERED) {
     assert.ok(deaths > 20, `${deaths} deaths`);
   });
 }
+
+/** What a process with these rules says of services that have failed for ten minutes, from then on. */
+function startWith(yaml: string, book: AlertBook): { evaluation: LiveEvaluation; close: () => AlertMessage[] } {
+  const rules = rulesOf(yaml);
+  const closedUntilMs = START_MS + 600_000;
+  const options = {
+    rules,
+    intervalMs: INTERVAL_MS,
+    thresholds: THRESHOLDS,
+    start: { closedUntilMs, beginMs: START_MS, seen: new Map<string, number>() },
+    firingAt: (atMs: number) => book.firingAt(atMs),
+  };
+  const evaluation = new LiveEvaluation(options);
+  for (const { event, storedAtMs } of answers('web', 0, 600_000, 1)) {
+    while (evaluation.nextCloseMs <= storedAtMs) evaluation.closeNext();
+    evaluation.take(event, storedAtMs);
+  }
+  const close = (): AlertMessage[] => {
+    const messages = evaluation.closeNext().flatMap((transition) => publishTo(book, transition) ?? []);
+    for (const orphan of orphansOf(book.firing(), rules)) {
+      const publication = decideOrphan(orphan, evaluation.closedUntilMs, (key) => book.latestOf(key));
+      if (publication.kind === 'skip') continue;
+      book.takeAlert(publication.message);
+      messages.push(publication.message);
+    }
+    evaluation.adopt();
+    return messages;
+  };
+  while (evaluation.closedUntilMs < closedUntilMs) evaluation.closeNext();
+  return { evaluation, close };
+}
+
+const described = ({ status, labels }: AlertMessage): string => `${status} ${labels.team ?? 'none'}`;
+
+test('an alert whose rule gets other labels goes on with them', () => {
+  const book = new AlertBook();
+  const rule = (team: string): string => `
+alerts: [{ name: errors, condition: error_rate > 0.5, for: 1m, labels: { team: ${team} } }]`;
+  assert.equal(startWith(rule('a'), book).close().map(described), ['firing a']);
+  const changed = startWith(rule('b'), book);
+  changed.close();
+  assert.equal(
+    book.firing().map(({ latest }) => described(latest)),
+    ['firing b'],
+  );
+});
+
+test('what has waited out a shorter `for` already fires at once', () => {
+  const rule = (wait: string): string => `alerts: [{ name: errors, condition: error_rate > 0.5, for: ${wait} }]`;
+  const book = new AlertBook();
+  assert.equal(startWith(rule('20m'), book).close().map(described), []);
+  assert.equal(startWith(rule('2m'), book).close().map(described), ['firing none']);
+});
+
+test('what another process has ended by rules of its own, and goes on, fires again', () => {
+  const book = new AlertBook();
+  const rules = 'alerts: [{ name: errors, condition: error_rate > 0.5, for: 1m, window: 15m }]';
+  const here = startWith(rules, book);
+  assert.equal(here.close().map(described), ['firing none']);
+  assert.equal(startWith('alerts: []', book).close().map(described), ['resolved none']);
+  assert.equal(here.close().map(described), []);
+  assert.equal(here.close().map(described), ['firing none']);
+});
+
+test('a service may be called __proto__', () => {
+  const state = { closedUntilMs: START_MS, beginMs: START_MS, seen: new Map([['__proto__', 5]]), rulesHash: 'r' };
+  assert.equal(decodeState(encodeState(state)), state);
+  assert.is(decodeState(Buffer.from('{')), undefined);
+});
 
 test('a state that is behind publishes nothing again, and what fires goes on firing', () => {
   const log = playLog();
