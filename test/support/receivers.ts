@@ -91,6 +91,8 @@ export interface ScriptedAnswer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Never answers. */
   readonly hangs?: boolean;
+  /** Answers with a status, and never ends the body. */
+  readonly isEndless?: boolean;
 }
 
 /** A receiver of webhooks. It answers as scripted, then 200, and keeps every request that it got. */
@@ -127,7 +129,9 @@ export class PostReceiver {
         if (answer.hangs === true) return;
         if (answer.status < 300) this.taken.push(post);
         void (this.onPost?.() ?? Promise.resolve()).then(() => {
-          response.writeHead(answer.status, answer.headers).end(answer.status < 300 ? 'ok' : 'no');
+          response.writeHead(answer.status, answer.headers);
+          if (answer.isEndless === true) response.write('o');
+          else response.end(answer.status < 300 ? 'ok' : 'no');
         });
       });
     });

@@ -28,7 +28,10 @@ export function postJson(url: URL, body: string, options: PostOptions): Promise<
   if (isRefusedLiteral(url, allowPrivate)) return Promise.resolve(retry('address_refused'));
   const timeout = AbortSignal.timeout(timeoutMs);
   return new Promise((resolve) => {
-    const fail = (error: Error): void => resolve(retry(timeout.aborted ? 'timeout' : reasonOf(error)));
+    let answer: IncomingMessage | undefined;
+    // Once the status stands, who does not end, or breaks off, has the notice all the same.
+    const fail = (error: Error): void =>
+      resolve(answer === undefined ? retry(timeout.aborted ? 'timeout' : reasonOf(error)) : outcomeOf(answer));
     const send = url.protocol === 'https:' ? requestHttps : requestHttp;
     const request = send(url, {
       method: 'POST',
@@ -45,12 +48,13 @@ export function postJson(url: URL, body: string, options: PostOptions): Promise<
     });
     request.on('error', fail);
     request.on('response', (response) => {
+      answer = response;
       response.on('error', fail);
       response.on('end', () => resolve(outcomeOf(response)));
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length;
-        // The status stands already; who sends more than that is not listened to.
+        // Who sends more than that is not listened to.
         if (bytes <= MAX_ANSWER_BYTES) return;
         resolve(outcomeOf(response));
         request.destroy();

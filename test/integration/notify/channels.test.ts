@@ -198,6 +198,15 @@ test('a receiver that does not answer is given up within the timeout, and one th
   assert.equal(await postJson(new URL(posts.url()), '{}', options()), { kind: 'retry', reason: 'connection_refused' });
 });
 
+test('whose answer does not end has answered all the same', async () => {
+  posts.script.push({ status: 200, isEndless: true }, { status: 503, isEndless: true });
+  const outcomes = [];
+  for (let tries = 0; tries < 2; tries += 1) {
+    outcomes.push(await postJson(new URL(posts.url()), '{}', options({ timeoutMs: 300 })));
+  }
+  assert.equal(outcomes, [{ kind: 'sent' }, { kind: 'retry', reason: 'status_503' }]);
+});
+
 const REFUSED: readonly [what: string, url: (port: number) => string, changes: Partial<PostOptions>][] = [
   ['this machine', (port) => `http://127.0.0.1:${port}/`, { allowPrivate: false }],
   ['this machine in another notation', (port) => `http://0x7f000001:${port}/`, { allowPrivate: false }],
