@@ -70,6 +70,11 @@ export class ChannelState {
 
   /** Takes one of the channel's records: those before, in their order, and each new one. */
   remember(record: NotifiedRecord): void {
+    // The log was made anew, or the channel is new: what was told before is of alerts that are not there.
+    if (record.outcome === 'started') {
+      this.#position = record.through_sequence;
+      this.#toldAtMs.clear();
+    }
     // What was given up counts as told: the receiver may have got it, and nobody tries for ever.
     for (const { alert_id: id, status } of [...record.alerts, ...record.given_up]) {
       if (status === 'firing') this.#toldAtMs.set(id, Date.parse(record.at));

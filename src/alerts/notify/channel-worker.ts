@@ -158,23 +158,25 @@ export class ChannelWorker {
       const record = parseRecord(data, channel);
       if (record !== undefined) records.push(record);
     });
-    const lastSequence = await this.#lastSequence();
+    const { lastSequence, madeAt } = await this.#log();
     const state = new ChannelState(channel, 0, { ...times, attention, repeatMsOf });
     for (const record of records) state.remember(record);
     if (state.position > lastSequence) {
       this.parts.logger.warn({ channel }, 'METRICS_ALERTS was made anew: its alerts are told from its beginning');
-      return { state: new ChannelState(channel, 0, { ...times, attention, repeatMsOf }), lastSequence };
-    }
-    if (records.length === 0) {
-      const start: Batch = { notice: undefined, notTold: [], key: 'start', throughSequence: lastSequence, sinceMs: 0 };
-      await this.#record(recordOf(channel, start, 'started', '', this.parts.now()), state, signal);
-    }
+      await this.#begin(state, `start ${madeAt}`, 0, signal);
+    } else if (records.length === 0) await this.#begin(state, 'start', lastSequence, signal);
     return { state, lastSequence };
   }
 
-  async #lastSequence(): Promise<number> {
-    const { state } = await this.parts.manager.streams.info(ALERTS_STREAM);
-    return state.last_seq;
+  /** What is behind this sequence is told. Recorded, so that who leads next does not begin once more. */
+  async #begin(state: ChannelState, key: string, throughSequence: number, signal: AbortSignal): Promise<void> {
+    const start: Batch = { notice: undefined, notTold: [], key, throughSequence, sinceMs: 0 };
+    await this.#record(recordOf(this.sender.channel, start, 'started', '', this.parts.now()), state, signal);
+  }
+
+  async #log(): Promise<{ readonly lastSequence: number; readonly madeAt: string }> {
+    const { state, created } = await this.parts.manager.streams.info(ALERTS_STREAM);
+    return { lastSequence: state.last_seq, madeAt: String(created) };
   }
 
   async #tell(batch: Batch, state: ChannelState, signal: AbortSignal): Promise<void> {

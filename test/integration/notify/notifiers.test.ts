@@ -4,8 +4,10 @@ import { EmailSender } from '../../../src/alerts/notify/email.js';
 import type { NoticeSender } from '../../../src/alerts/notify/sender.js';
 import { SlackSender } from '../../../src/alerts/notify/slack.js';
 import { WebhookSender } from '../../../src/alerts/notify/webhook.js';
+import { ALERTS_STREAM, ensureStreams } from '../../../src/stream/streams.js';
 import { createLogger } from '../../../src/telemetry/logger.js';
 import { alertMessage } from '../../support/alerts.js';
+import { STREAM_SETTINGS } from '../../support/log.js';
 import { begun, type NotifyStage, openNotifyStage } from '../../support/notify-stage.js';
 import { headerOf, MailReceiver, PostReceiver } from '../../support/receivers.js';
 import { waitFor } from '../../support/servers.js';
@@ -253,6 +255,28 @@ test('a channel that is new tells what fires, and none of what is over', async (
   await stage().open([hookSender()]);
   await hookTook(1);
   assert.equal(hookTold(), [['a firing']]);
+});
+
+test('a log of alerts that was made anew is told from its beginning once, whoever starts', async () => {
+  const first = await stage().open([hookSender()]);
+  await begun(stage(), ['webhook']);
+  await stage().publish(alertMessage('a', 'firing'), alertMessage('b', 'firing'), alertMessage('c', 'firing'));
+  await settled('webhook', 3);
+  await first.stop();
+  await stage().log.manager.streams.delete(ALERTS_STREAM);
+  await ensureStreams(stage().log.manager, STREAM_SETTINGS);
+  await stage().publish(alertMessage('d', 'firing'));
+  const second = await stage().open([hookSender()]);
+  await hookTook(2);
+  await waitFor('the record', async () => {
+    const sent = (await stage().records()).filter(({ outcome }) => outcome === 'sent');
+    return sent.length === 2 ? true : undefined;
+  });
+  await second.stop();
+  await stage().publish(alertMessage('e', 'firing'));
+  await stage().open([hookSender()]);
+  await hookTook(3);
+  assert.equal(hookTold().slice(1), [['d firing'], ['e firing']]);
 });
 
 test('NATS killed in the middle loses and doubles nothing', async () => {
