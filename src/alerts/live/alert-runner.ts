@@ -96,6 +96,8 @@ class Session {
   #taken = 0;
   #savedMs = 0;
   #late = 0;
+  /** Why the last state was not saved: told once. */
+  #trouble = '';
   /** The log's time when it went on by the clock last. */
   #clockMs = 0;
 
@@ -218,8 +220,11 @@ class Session {
     const { appender, logger } = this.options;
     const id = `${state.closedUntilMs}:${state.beginMs}:${state.rulesHash}`;
     const result = await appender.append(ALERT_STATE_SUBJECT, encodeState(state), id);
-    if (result.kind === 'stored') return true;
-    logger.warn({ reason: result.reason }, 'How far alerts are evaluated could not be saved now');
-    return false;
+    const trouble = result.kind === 'stored' ? '' : result.reason;
+    if (trouble !== '' && trouble !== this.#trouble) {
+      logger.warn({ reason: trouble }, 'How far alerts are evaluated cannot be saved now');
+    }
+    this.#trouble = trouble;
+    return trouble === '';
   }
 }
