@@ -33,6 +33,7 @@ export function alertsReader(feed: BookFeed): AlertsReader {
 export function alertLookup(feed: BookFeed, now: () => number): AlertLookup {
   return {
     alertStatus: (id) => feed.book.find(id)?.latest.status,
+    acknowledgement: (id) => feed.book.find(id)?.acknowledged,
     silenceHolds: (id) => {
       if (feed.book.silence(id) === undefined) return undefined;
       return feed.book.silencesAt(now()).some((silence) => silence.id === id);

@@ -3,10 +3,11 @@ import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { formatTime } from '../events/time.js';
 import type { Acknowledged } from '../stream/alert-actions.js';
 import { Appender, type Unavailable } from '../stream/append.js';
-import { type AlertLookup, appendAction } from './append-action.js';
+import { type Acknowledgement, type AlertLookup, appendAction } from './append-action.js';
 
 export type AcknowledgeOutcome =
-  | { readonly kind: 'acknowledged'; readonly action: Acknowledged }
+  /** By whoever said so first. */
+  | { readonly kind: 'acknowledged'; readonly first: Acknowledgement }
   | { readonly kind: 'unknown_alert' }
   | { readonly kind: 'resolved_already' }
   | Unavailable;
@@ -35,6 +36,8 @@ export class AcknowledgeAlertHandler implements ICommandHandler<AcknowledgeAlert
     const status = this.lookup.alertStatus(alertId);
     if (status === undefined) return { kind: 'unknown_alert' };
     if (status === 'resolved') return { kind: 'resolved_already' };
+    const before = this.lookup.acknowledgement(alertId);
+    if (before !== undefined) return { kind: 'acknowledged', first: before };
     const action: Acknowledged = {
       type: 'acknowledged',
       id: randomUUID(),
@@ -43,6 +46,8 @@ export class AcknowledgeAlertHandler implements ICommandHandler<AcknowledgeAlert
       comment,
       alert_id: alertId,
     };
-    return (await appendAction(this.appender, this.lookup, action)) ?? { kind: 'acknowledged', action };
+    const unavailable = await appendAction(this.appender, this.lookup, action);
+    // Somebody may have said so meanwhile, elsewhere.
+    return unavailable ?? { kind: 'acknowledged', first: this.lookup.acknowledgement(alertId) ?? action };
   }
 }

@@ -85,7 +85,7 @@ export class AlertsController {
     const outcome = await this.commandBus.execute(new AcknowledgeAlert(id, by, comment, this.context.now()));
     switch (outcome.kind) {
       case 'acknowledged':
-        return { id, by, at: outcome.action.at, comment };
+        return { id, by: outcome.first.by, at: outcome.first.at, comment: outcome.first.comment };
       case 'unknown_alert':
         throw new Problem('not_found', 'There is no such alert');
       case 'resolved_already':

@@ -73,7 +73,7 @@ export const SilencesSchema = describing<SilencesAnswer>()(
 export const AcknowledgedSchema = describing<AcknowledgedAnswer>()(
   Type.Object({
     id: text('The alert'),
-    by: text('Who acknowledged it: the sub of the token'),
+    by: text('Who acknowledged it first: the sub of the token'),
     at: time('When'),
     comment: text('What they said'),
   }),

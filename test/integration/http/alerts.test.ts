@@ -100,7 +100,9 @@ test('an acknowledgement is kept with the alert, and the first one counts', asyn
   const answer = await service.client.post(`/metrics/alerts/${id}/ack`, { comment: 'looking into it' });
   assert.is(answer.status, 200);
   assert.is((answer.json() as { by: string }).by, 'operator');
-  assert.is((await service.client.send('POST', `/metrics/alerts/${encodeURIComponent(id)}/ack`)).status, 200);
+  const again = await service.client.send('POST', `/metrics/alerts/${encodeURIComponent(id)}/ack`);
+  assert.is(again.status, 200);
+  assert.equal(again.json(), answer.json());
   const alert = await firing('high_error_rate', 'billing');
   assert.is(alert.acknowledged?.comment, 'looking into it');
   assert.is((await service.client.post('/metrics/alerts/nothing/ack', {})).status, 404);
