@@ -5,7 +5,7 @@ import { covers, hasEnded, matches, type Silence, silenceOf } from './silence.js
 
 /** Alerts that are remembered, those that fire always. */
 const MAX_ALERTS = 20_000;
-/** Silences that are remembered, those that have ended first to go. */
+/** Silences that are remembered: those that have ended go first, then the oldest of those until resolved. */
 const MAX_SILENCES = 5_000;
 
 export interface Acknowledgement {
@@ -191,8 +191,13 @@ export class AlertBook {
 
   #forgetSilences(atMs: number): void {
     if (this.#silences.size <= MAX_SILENCES) return;
-    const ended = firstWhere(this.#silences, (silence) => hasEnded(silence, atMs));
-    this.#silences.delete(ended ?? firstWhere(this.#silences, () => true) ?? '');
+    // Whether one until resolved covers something still is not known before both streams are read. There may be far more of
+    // them than hold, as nobody ends them, and none of them may push out one that was made until a time.
+    const id =
+      firstWhere(this.#silences, (silence) => hasEnded(silence, atMs)) ??
+      firstWhere(this.#silences, ({ untilMs }) => untilMs === undefined) ??
+      firstWhere(this.#silences, () => true);
+    this.#silences.delete(id ?? '');
   }
 }
 

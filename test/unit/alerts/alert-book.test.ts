@@ -119,6 +119,16 @@ test('a silence that was ended holds no longer', () => {
   assert.equal([book.silencesOf(FIRING, START_MS + 9), book.silencesAt(START_MS + 9)], [[], []]);
 });
 
+test('silences until resolved, which nobody ends, do not push out one until a time', () => {
+  const book = new AlertBook();
+  book.takeAction(silenced('long', { until: '2027-01-01T00:00:00.000Z' }), START_MS);
+  for (let index = 0; index < 6_000; index += 1) {
+    book.takeAction(silenced(`deploy-${index}`), START_MS + index);
+  }
+  assert.ok(book.silence('long') !== undefined);
+  assert.ok(book.silence('deploy-5999') !== undefined);
+});
+
 test('it is bounded, and keeps what fires', () => {
   const book = new AlertBook();
   book.takeAlert(FIRING);
