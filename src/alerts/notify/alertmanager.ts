@@ -30,14 +30,12 @@ export interface AlertmanagerBody {
 
 /** Go's zero time, which stands for "not yet". */
 const NO_TIME = '0001-01-01T00:00:00Z';
-const MAX_ALERTS = 200;
 
 /**
  * @param externalUrl of this service, for people
  */
 export function alertmanagerBody(notice: Notice, externalUrl: string): AlertmanagerBody {
-  const told = notice.told.slice(0, MAX_ALERTS);
-  const alerts = told.map(({ alert }) => toAlert(alert, externalUrl));
+  const alerts = notice.told.map(({ alert }) => toAlert(alert, externalUrl));
   const names = [...new Set(notice.told.map(({ alert }) => alert.name))];
   const [name = ''] = names;
   // A group of one rule has its name for a key, so that what resolves it belongs to the same incident.
@@ -45,7 +43,8 @@ export function alertmanagerBody(notice: Notice, externalUrl: string): Alertmana
   return {
     version: '4',
     groupKey: `{}:{${names.length === 1 ? `alertname=${JSON.stringify(name)}` : ''}}`,
-    truncatedAlerts: notice.told.length - told.length,
+    // A notice is bounded already, and what counts as told has to stand in it.
+    truncatedAlerts: 0,
     status: notice.told.some(({ as }) => goesOn(as)) ? 'firing' : 'resolved',
     receiver: notice.channel,
     groupLabels,
