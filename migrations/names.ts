@@ -7,4 +7,5 @@ export const MIGRATION_NAMES = [
   'Migration20261125000000_rollups',
   'Migration20261125000001_sessions',
   'Migration20261125000002_counter_bases',
+  'Migration20261128000000_generations',
 ];

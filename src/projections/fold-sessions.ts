@@ -37,14 +37,15 @@ export type FoldStep =
 export type NextStep = 'wait' | 'fold' | 'empty' | 'begin_anew';
 
 /**
- * `begin_anew`: the tables are behind the sessions, or were folded from another stream, so they are being made again,
- * and the sessions are of what is no more. A sequence of 0 stands for sessions that are to be emptied before they are
+ * `begin_anew`: the tables are behind the sessions, or were folded from another stream, or rows of their past were
+ * changed, so the sessions are of what is no more. A sequence of 0 stands for sessions that are to be emptied before they are
  * folded from the beginning.
  */
 export function nextStep(own: Checkpoint, tables: Checkpoint | undefined): NextStep {
   if (tables === undefined || (own.sequence === 0 && tables.sequence === 0)) return 'wait';
   if (own.sequence === 0) return 'empty';
   if (own.sequence > tables.sequence || own.streamCreatedAt !== tables.streamCreatedAt) return 'begin_anew';
+  if (own.generation !== tables.generation) return 'begin_anew';
   return own.sequence < tables.sequence ? 'fold' : 'wait';
 }
 
@@ -64,7 +65,8 @@ export async function foldSessions(pool: Pool, epoch: number): Promise<FoldStep>
   if (next === 'fold') return await foldBatch(pool, own, Math.min(own.sequence + EVENTS_PER_FOLD, tables.sequence));
   if (next === 'empty') return await emptyAndBegin(pool, own, tables);
   // Committed before anything is emptied: from now on readers take no number from what is left.
-  const restart = { sequence: 0, wholeFrom: tables.sequence, streamCreatedAt: tables.streamCreatedAt };
+  const { streamCreatedAt, generation } = tables;
+  const restart = { sequence: 0, wholeFrom: tables.sequence, streamCreatedAt, generation };
   if (!(await restartCheckpoint(pool, SESSIONS_PROJECTION, own, restart))) return { kind: 'fenced' };
   return { kind: 'begun_anew', sequence: 0, whole: false };
 }
@@ -85,7 +87,8 @@ async function emptyAndBegin(pool: Pool, own: Checkpoint, tables: Checkpoint): P
   // A log whose beginning has expired begins far behind sequence 1.
   const before = Number(rows[0]?.first ?? tables.sequence) - 1;
   const sequence = Math.min(before + EVENTS_PER_FOLD, tables.sequence);
-  const to = { sequence, wholeFrom: tables.sequence, streamCreatedAt: tables.streamCreatedAt };
+  const { streamCreatedAt, generation } = tables;
+  const to = { sequence, wholeFrom: tables.sequence, streamCreatedAt, generation };
   return await inTransaction(pool, async (client) => {
     if (!(await restartCheckpoint(client, SESSIONS_PROJECTION, own, to))) return { kind: 'fenced' };
     await foldRows(client, before, sequence);

@@ -44,7 +44,8 @@ export async function rebuildSummaries(
       await client.query('set local statement_timeout = 0');
       const registry = await loadSeries(client);
       let step = 0;
-      await redis.hset(meta, { sequence: `step-${step}`, business: options.businessHash });
+      const tables = checkpoint?.generation ?? 0;
+      await redis.hset(meta, { sequence: `step-${step}`, business: options.businessHash, tables });
       const apply = async (delta: SummaryDelta): Promise<void> => {
         const placed = { from: `step-${step}`, to: `step-${step + 1}`, delta: JSON.stringify(delta) };
         const reached = await applyDelta(redis, generation, placed, options.keptSeconds);

@@ -150,9 +150,15 @@ export class SummaryWorker {
        where from_sequence >= $1 order by from_sequence limit $2`,
       [found.position, DELTAS_PER_READ],
     );
+    if (found.tables !== (await this.#tablesGeneration())) return await this.#rebuild('tables_replaced', signal);
     if (rows[0] === undefined) return await this.#checkCaughtUp(found.position, signal);
     if (rows[0].from_sequence !== found.position) return await this.#rebuild('outbox_gap', signal);
     return await this.#apply(found.generation, rows);
+  }
+
+  /** Read behind the deltas: a delta of changed tables is not taken for one of those before. */
+  async #tablesGeneration(): Promise<string> {
+    return String((await readCheckpoint(this.dependencies.pool, TABLES_PROJECTION))?.generation ?? 0);
   }
 
   async #apply(generation: string, rows: readonly OutboxRow[]): Promise<boolean> {

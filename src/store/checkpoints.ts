@@ -17,6 +17,11 @@ export interface Checkpoint {
   readonly haltReason: string | null;
   /** A projection that was begun anew has whole numbers from this sequence on. */
   readonly wholeFrom: number;
+  /**
+   * Of the tables: how often rows of the past were changed (`nextGeneration`). Of what is folded of them: the generation
+   * that it was folded of.
+   */
+  readonly generation: number;
 }
 
 /** What a checkpoint is moved to. */
@@ -36,9 +41,11 @@ interface CheckpointRow {
   readonly last_stored_at_ms: string;
   readonly halt_reason: string | null;
   readonly whole_from: string;
+  readonly generation: string;
 }
 
-const COLUMNS = 'sequence, epoch, holder, stream_created_at, last_event_id, last_stored_at_ms, halt_reason, whole_from';
+const COLUMNS =
+  'sequence, epoch, holder, stream_created_at, last_event_id, last_stored_at_ms, halt_reason, whole_from, generation';
 
 /** Reads a checkpoint; undefined before the first projector ran. */
 export async function readCheckpoint(client: Pool | PoolClient, name: string): Promise<Checkpoint | undefined> {
@@ -105,16 +112,26 @@ export async function restartCheckpoint(
   client: Pool | PoolClient,
   name: string,
   at: Checkpoint,
-  to: Pick<Checkpoint, 'sequence' | 'wholeFrom' | 'streamCreatedAt'>,
+  to: Pick<Checkpoint, 'sequence' | 'wholeFrom' | 'streamCreatedAt' | 'generation'>,
 ): Promise<boolean> {
   const { rowCount } = await client.query(
     `update projection_checkpoints
-     set sequence = $1, whole_from = $2, stream_created_at = $3, last_event_id = '', last_stored_at_ms = 0,
-         updated_at = now()
-     where name = $4 and sequence = $5 and epoch = $6`,
-    [to.sequence, to.wholeFrom, to.streamCreatedAt, name, at.sequence, at.epoch],
+     set sequence = $1, whole_from = $2, stream_created_at = $3, generation = $4, last_event_id = '',
+         last_stored_at_ms = 0, updated_at = now()
+     where name = $5 and sequence = $6 and epoch = $7`,
+    [to.sequence, to.wholeFrom, to.streamCreatedAt, to.generation, name, at.sequence, at.epoch],
   );
   return rowCount === 1;
+}
+
+/**
+ * To be called in the transaction that changes rows of the past in the tables: what is folded of them, the summaries and
+ * the sessions, is then folded anew. Until it is, readers see what there was.
+ */
+export async function nextGeneration(client: PoolClient): Promise<void> {
+  await client.query('update projection_checkpoints set generation = generation + 1 where name = $1', [
+    TABLES_PROJECTION,
+  ]);
 }
 
 /** Notes another time of creation for a stream that was found to be the same; fenced like every write. */
@@ -145,5 +162,6 @@ function fromRow(row: CheckpointRow): Checkpoint {
     lastStoredAtMs: Number(row.last_stored_at_ms),
     haltReason: row.halt_reason,
     wholeFrom: Number(row.whole_from),
+    generation: Number(row.generation),
   };
 }

@@ -68,6 +68,7 @@ export const ProjectionCheckpoint = defineEntity({
     halt_reason: p.text().nullable(),
     updated_at: p.datetime(),
     whole_from: p.bigint(),
+    generation: p.bigint(),
   },
 });
 

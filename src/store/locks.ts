@@ -12,6 +12,9 @@ export const LOCKS = {
   rollups: 5,
   sessions: 6,
   natsServices: 7,
+  rebuild: 8,
+  retention: 9,
+  erase: 10,
 } as const;
 export type LockName = keyof typeof LOCKS;
 

@@ -4,6 +4,7 @@ import { Migration20261124000000_tables } from '../../migrations/Migration202611
 import { Migration20261125000000_rollups } from '../../migrations/Migration20261125000000_rollups.js';
 import { Migration20261125000001_sessions } from '../../migrations/Migration20261125000001_sessions.js';
 import { Migration20261125000002_counter_bases } from '../../migrations/Migration20261125000002_counter_bases.js';
+import { Migration20261128000000_generations } from '../../migrations/Migration20261128000000_generations.js';
 import { ENTITIES } from './entities.js';
 import { withAdvisoryLock } from './locks.js';
 
@@ -13,6 +14,7 @@ export const MIGRATIONS = [
   Migration20261125000000_rollups,
   Migration20261125000001_sessions,
   Migration20261125000002_counter_bases,
+  Migration20261128000000_generations,
 ].map((migration) => ({
   name: migration.name,
   class: migration,

@@ -2,6 +2,8 @@ import type { Redis } from 'ioredis';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { applyDelta, defineApplyDelta } from '../../src/projections/apply-delta.js';
+import { nextGeneration } from '../../src/store/checkpoints.js';
+import { inTransaction } from '../../src/store/postgres.js';
 import { readPosition } from '../../src/store/summary-position.js';
 import { CURRENT_KEY, generationPrefix, PART } from '../../src/store/summary-schema.js';
 import { testPool } from '../support/database.js';
@@ -102,6 +104,25 @@ test('an older copy whose deltas have left the outbox is built anew', async () =
   });
   assert.equal(await loginsCounted(), ['15', '15', '15']);
   assert.is((await harness.need('redis').keys(`${generationPrefix(generation)}*`)).length, 0, 'the old one is gone');
+});
+
+test('rows of the past that were changed in the tables: the summaries are built anew', async () => {
+  await harness.need('projection').write(logins(10));
+  await harness.start();
+  await harness.caughtUp();
+  const { pool } = harness.need('store');
+  await inTransaction(pool, async (client) => {
+    await client.query('delete from user_events where stream_seq <= 4');
+    await nextGeneration(client);
+  });
+  await waitFor('the six logins that are left', async () => {
+    const counted = await loginsCounted();
+    return counted.every((count) => count === '6') ? true : undefined;
+  });
+  assert.is((await readPosition(harness.need('redis')))?.tables, '1');
+  await harness.need('projection').write(logins(5));
+  await harness.caughtUp();
+  assert.equal(await loginsCounted(), ['11', '11', '11']);
 });
 
 test('Redis killed and started again: nothing is lost or doubled', async () => {

@@ -149,6 +149,7 @@ const checkpoint = (sequence: number, streamCreatedAt = 'then'): Checkpoint => (
   lastStoredAtMs: 0,
   haltReason: null,
   wholeFrom: 0,
+  generation: 0,
 });
 for (const [what, own, tables, wanted] of [
   ['no tables yet', checkpoint(0), undefined, 'wait'],
@@ -159,6 +160,7 @@ for (const [what, own, tables, wanted] of [
   ['tables behind the sessions', checkpoint(7), checkpoint(6), 'begin_anew'],
   ['tables that were emptied', checkpoint(7), checkpoint(0), 'begin_anew'],
   ['tables of another stream', checkpoint(7), checkpoint(9, 'later'), 'begin_anew'],
+  ['tables whose past was changed', checkpoint(7), { ...checkpoint(9), generation: 1 }, 'begin_anew'],
 ] as const) {
   test(`${what}: ${wanted}`, () => assert.is(nextStep(own, tables), wanted));
 }
