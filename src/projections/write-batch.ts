@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Pool, PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { type Checkpoint, moveCheckpoint } from '../store/checkpoints.js';
-import { EVENT_TABLES, type EventTable, TIME_COLUMNS } from '../store/partitions.js';
+import { dayOf, EVENT_TABLES, type EventTable, TIME_COLUMNS } from '../store/partitions.js';
 import { inTransaction } from '../store/postgres.js';
 import { markRollups } from './mark-rollups.js';
 import { COPY_COLUMNS, type Row } from './rows.js';
@@ -121,39 +121,45 @@ async function tryRows(pool: Pool, rows: readonly Row[], isRefusal: (error: unkn
 
 /**
  * Leaves out resends that carry no time of their own and so fell on a later day than the first: the index of a
- * partition does not see them. The day before is looked at, so such a resend is known for at least 24 hours.
+ * partition does not see them. The day before is looked at, so such a resend is known for at least 24 hours. Whether the
+ * first stands in the tables or in the same batch makes no difference: a rebuild cuts other batches of the same log.
  */
 async function withoutResends(client: PoolClient, rows: readonly Row[]): Promise<readonly Row[]> {
   const suspects = rows.filter((row) => row.timeFromLog);
   if (suspects.length === 0) return rows;
-  const known = new Set<string>();
-  for (const table of EVENT_TABLES) {
-    for (const day of new Set(suspects.filter((row) => row.table === table).map((row) => startOfDay(row.timeMs)))) {
-      const ofDay = suspects.filter((row) => row.table === table && startOfDay(row.timeMs) === day);
-      const column = TIME_COLUMNS[table];
-      const { rows: found } = await client.query<{ event_id: string }>(
-        `select event_id from ${table} where ${column} >= $1 and ${column} < $2 and event_id = any($3)`,
-        [new Date(day - DAY_MS), new Date(day), ofDay.map((row) => row.eventId)],
-      );
-      for (const { event_id: id } of found) known.add(`${table} ${id}`);
-    }
-  }
-  const seen = new Set<string>();
+  const known = await findOnDaysBefore(client, suspects);
   return rows.filter((row) => {
-    if (!row.timeFromLog) return true;
-    const key = `${row.table} ${row.eventId}`;
-    if (known.has(key) || seen.has(key)) return false;
-    seen.add(key);
+    const day = dayOf(row.timeMs);
+    if (row.timeFromLog && (known.has(keyOf(row, day - 1)) || known.has(keyOf(row, day)))) return false;
+    known.add(keyOf(row, day));
     return true;
   });
 }
 
-function* timesOf(rows: readonly Row[]): Generator<number> {
-  for (const { timeMs } of rows) yield timeMs;
+/** Which of these ids are in the tables on the day before their row's, as `keyOf` names them. */
+async function findOnDaysBefore(client: PoolClient, suspects: readonly Row[]): Promise<Set<string>> {
+  const known = new Set<string>();
+  for (const table of EVENT_TABLES) {
+    const ofTable = suspects.filter((row) => row.table === table);
+    for (const day of new Set(ofTable.map((row) => dayOf(row.timeMs)))) {
+      const ids = ofTable.filter((row) => dayOf(row.timeMs) === day).map((row) => row.eventId);
+      const column = TIME_COLUMNS[table];
+      const { rows: found } = await client.query<{ event_id: string }>(
+        `select event_id from ${table} where ${column} >= $1 and ${column} < $2 and event_id = any($3)`,
+        [new Date((day - 1) * DAY_MS), new Date(day * DAY_MS), ids],
+      );
+      for (const { event_id: eventId } of found) known.add(keyOf({ table, eventId }, day - 1));
+    }
+  }
+  return known;
 }
 
-function startOfDay(timeMs: number): number {
-  return Math.floor(timeMs / DAY_MS) * DAY_MS;
+function keyOf({ table, eventId }: Pick<Row, 'table' | 'eventId'>, day: number): string {
+  return `${table} ${day} ${eventId}`;
+}
+
+function* timesOf(rows: readonly Row[]): Generator<number> {
+  for (const { timeMs } of rows) yield timeMs;
 }
 
 async function copyRows(

@@ -144,6 +144,39 @@ test('a resend without a time of its own is known the day after, and within its 
   assert.is(await count(store().pool, 'select count(*) from user_events'), 2);
 });
 
+test('which resends are left out does not depend on how the log is cut to batches', async () => {
+  const noonMs = dayOf(NOW_MS) * 24 * HOUR_MS + 12 * HOUR_MS;
+  const at = (sequence: number, days: number, id: string, timeless = true): Row =>
+    row(
+      LOGIN,
+      { user_id: 1, ...(timeless ? {} : { occurred_at: new Date(noonMs + days * 24 * HOUR_MS).toISOString() }) },
+      { sequence, storedAtMs: noonMs + days * 24 * HOUR_MS, headers: { 'Nats-Msg-Id': id } },
+    );
+  const rows = [
+    at(1, -3, 'timed', false),
+    at(2, -3, 'far'),
+    at(3, -2, 'timed'),
+    at(4, -1, 'far'),
+    at(5, 0, 'far'),
+    at(6, 0, 'timed'),
+    at(7, 0, 'timed', false),
+  ];
+  const sequences = async (): Promise<string[]> => {
+    const { rows: found } = await store().pool.query<{ stream_seq: string }>(
+      'select stream_seq from user_events order by stream_seq',
+    );
+    return found.map(({ stream_seq }) => stream_seq);
+  };
+  await written(await begin(), rows, 'staging');
+  const inOne = await sequences();
+  await store().pool.query('truncate user_events, summary_outbox');
+  await store().pool.query('delete from projection_checkpoints');
+  let checkpoint = await begin();
+  for (const each of rows) ({ checkpoint } = await written(checkpoint, [each], 'staging'));
+  assert.equal(await sequences(), inOne);
+  assert.equal(inOne, ['1', '2', '4', '6']);
+});
+
 test('a batch under an older epoch, or from another position, writes nothing', async () => {
   const old = await begin();
   const current = await begin();
