@@ -5,7 +5,7 @@ import { accept, refuse } from './refusals.js';
 
 /**
  * CloudEvents 1.0, structured and binary mode, over NATS and over HTTP. Its `type` names our kind:
- * `metrics.user.<event_type>.v1`, `metrics.system.v1` or `metrics.api.v1`.
+ * `metrics.user.<event_type>.v<n>`, `metrics.system.v<n>` or `metrics.api.v<n>`, n being the version of its shape.
  */
 export interface CloudEvent {
   readonly id: string;
@@ -14,7 +14,8 @@ export interface CloudEvent {
   readonly data: unknown;
 }
 
-const USER_TYPE = /^metrics\.user\.([A-Za-z0-9_-]{1,100})\.v1$/;
+const OWN_TYPE =
+  /^metrics\.(?:user\.(?<eventType>[A-Za-z0-9_-]{1,100})|(?<kind>system|api))\.v(?<version>[1-9][0-9]{0,14})$/;
 
 /** Reads the attributes of an event in structured mode; the payload is one JSON object. */
 export function fromStructured(value: unknown): Outcome<CloudEvent> {
@@ -45,20 +46,27 @@ function checkAttributes(attribute: (name: string) => unknown, data: unknown): O
   return accept({ id, type, time: time ?? undefined, data });
 }
 
-/** The kind that a CloudEvent's `type` names, and its data with id, time and event type filled in. A time in the data wins. */
-export function toKindAndBody(event: CloudEvent): Outcome<{ kind: EventKind; body: Record<string, unknown> }> {
+/** What a CloudEvent of ours is: the body has id, time and event type filled in. */
+export interface OwnEvent {
+  readonly kind: EventKind;
+  readonly body: Record<string, unknown>;
+  /** The `<n>` of its type. */
+  readonly version: string;
+}
+
+/** The kind that a CloudEvent's `type` names, and its data. A time in the data wins. */
+export function toKindAndBody(event: CloudEvent): Outcome<OwnEvent> {
   if (!isObject(event.data)) return refuse('invalid_cloudevent', '/data', 'must be a JSON object');
-  const body: Record<string, unknown> = { ...event.data, id: event.id };
-  if (event.time !== undefined) body.occurred_at ??= event.time;
-  if (event.type === 'metrics.system.v1') return accept({ kind: 'system', body });
-  if (event.type === 'metrics.api.v1') return accept({ kind: 'api', body });
-  const eventType = USER_TYPE.exec(event.type)?.[1];
-  if (eventType === undefined) {
+  const { eventType, kind, version } = OWN_TYPE.exec(event.type)?.groups ?? {};
+  if (version === undefined) {
     const known = 'metrics.user.<event_type>.v1, metrics.system.v1 or metrics.api.v1';
     return refuse('invalid_cloudevent', '/type', `must be ${known}`);
   }
+  const body: Record<string, unknown> = { ...event.data, id: event.id };
+  if (event.time !== undefined) body.occurred_at ??= event.time;
+  if (kind === 'system' || kind === 'api') return accept({ kind, body, version });
   if (body.event_type !== undefined && body.event_type !== eventType) {
     return refuse('subject_mismatch', '/data/event_type', 'differs from the event type in /type');
   }
-  return accept({ kind: 'user', body: { ...body, event_type: eventType } });
+  return accept({ kind: 'user', body: { ...body, event_type: eventType }, version });
 }

@@ -6,6 +6,7 @@ import { accept, refuse } from './refusals.js';
 import type { ForeignEnvelope, SourceMatcher } from './sources.js';
 import { foreignBody } from './sources.js';
 import { parseSubject } from './subjects.js';
+import { currentVersion, liftBody, UPCASTS, type Upcasts } from './upcasts.js';
 import { timeBounds, validateBody } from './validate.js';
 
 /** A message as it stands in the log. */
@@ -24,7 +25,12 @@ export interface LogMessage {
 export interface CodecOptions {
   readonly retentionDays: number;
   readonly matchSource: SourceMatcher;
+  /** Another table than that of upcasts.ts, for tests. */
+  readonly upcasts?: Upcasts;
 }
+
+/** Where a publisher may tell the version instead of in the body. */
+export const VERSION_HEADER = 'Metrics-Schema-Version';
 
 /** What the log's reader allows beyond the contract's time bounds: clocks of two machines differ. */
 const CLOCK_SLACK_MS = 10_000;
@@ -38,7 +44,7 @@ export function decodeMessage(message: LogMessage, options: CodecOptions): Outco
   if (!parsed.ok) return parsed;
   const unwrapped = unwrap(message, parsed.value);
   if (!unwrapped.ok) return unwrapped;
-  const placed = placeBySubject(message.subject, unwrapped.value, options.matchSource);
+  const placed = placeBySubject(message, unwrapped.value, options);
   if (!placed.ok) return placed;
   const { kind, body } = placed.value;
   const bounds = timeBounds(message.storedAtMs, options.retentionDays, CLOCK_SLACK_MS);
@@ -51,6 +57,8 @@ export function decodeMessage(message: LogMessage, options: CodecOptions): Outco
 interface Unwrapped {
   readonly kind: EventKind | undefined;
   readonly body: unknown;
+  /** As the CloudEvent's type tells it. */
+  readonly version?: string;
   readonly envelope: ForeignEnvelope | undefined;
 }
 
@@ -71,24 +79,28 @@ function unwrap(message: LogMessage, value: unknown): Outcome<Unwrapped> {
 
 type Placed = { kind: EventKind; body: unknown };
 
-/** Lets the subject say the kind and fill in the name that the body left out. */
+/** Lets the subject say the kind, lifts the body to the shape of today, and fills in the name that it left out. */
 function placeBySubject(
-  subject: string,
-  { kind, body, envelope }: Unwrapped,
-  matchSource: SourceMatcher,
+  { subject, header }: LogMessage,
+  { kind, body: given, version, envelope }: Unwrapped,
+  { matchSource, upcasts }: CodecOptions,
 ): Outcome<Placed> {
   const parts = parseSubject(subject);
-  if (parts === undefined) return placeForeign(subject, body, envelope, matchSource);
+  // A version in another service's message is that of its own shape.
+  if (parts === undefined) return placeForeign(subject, given, envelope, matchSource);
   if (kind !== undefined && kind !== parts.kind) {
     return refuse('subject_mismatch', '/type', `is of kind ${kind}, the subject is of kind ${parts.kind}`);
   }
-  if (!isObject(body)) return refuse('not_an_object', '', 'must be a JSON object');
+  if (!isObject(given)) return refuse('not_an_object', '', 'must be a JSON object');
+  const lifted = liftBody(parts.kind, given, [version, header(VERSION_HEADER)], upcasts);
+  if (!lifted.ok) return lifted;
+  const body = lifted.value;
   const nameField = parts.kind === 'user' ? 'event_type' : 'service_name';
-  const given = body[nameField];
-  if (given === undefined || given === null) {
+  const name = body[nameField];
+  if (name === undefined || name === null) {
     return accept({ kind: parts.kind, body: { ...body, [nameField]: parts.name } });
   }
-  if (typeof given === 'string' && given !== parts.name) {
+  if (typeof name === 'string' && name !== parts.name) {
     return refuse('subject_mismatch', `/${nameField}`, 'differs from the subject');
   }
   return accept({ kind: parts.kind, body });
@@ -133,11 +145,18 @@ function locate(message: LogMessage, idOfHeader: string | undefined, event: Chec
 }
 
 /**
- * The bytes that HTTP appends for a checked event: its known fields as JSON, the id apart (it travels in the
- * `Nats-Msg-Id` header).
+ * The bytes that HTTP appends for a checked event: its known fields as JSON with the version of their shape, the id apart
+ * (it travels in the `Nats-Msg-Id` header).
+ *
+ * @param id where it is to stand in the body instead
  */
-export function encodeBody(event: EventBody, occurredAt: string | undefined): Uint8Array {
-  const fields = { ...pickFields(event), occurred_at: occurredAt };
+export function encodeBody(
+  event: EventBody,
+  occurredAt: string | undefined,
+  { id, upcasts }: { readonly id?: string; readonly upcasts?: Upcasts | undefined } = {},
+): Uint8Array {
+  const version = currentVersion(event.kind, upcasts ?? UPCASTS);
+  const fields = { id, schema_version: version, ...pickFields(event), occurred_at: occurredAt };
   return Buffer.from(JSON.stringify(fields));
 }
 

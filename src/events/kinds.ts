@@ -18,6 +18,14 @@ const byteCount = (description: string) =>
 const freeObject = (description: string) => Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description }));
 
 const common = {
+  schema_version: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description:
+        'The version of the shape that the event has; left out, it is 1. Older ones are lifted to that of today',
+    }),
+  ),
   id: Type.Optional(
     Type.String({
       pattern: '^[\\x21-\\x7e]{1,128}$',

@@ -19,6 +19,7 @@ export type RefusalReason =
   | 'unknown_subject'
   | 'invalid_id'
   | 'invalid_cloudevent'
+  | 'unsupported_version'
   | 'refused_by_database';
 
 /** One fault in a body; `pointer` is a JSON pointer (RFC 6901), empty for the whole body. */

@@ -1,4 +1,5 @@
 import type { TObject } from 'typebox';
+import { VERSION_HEADER } from '../../events/codec.js';
 import { ApiEventSchema, SystemEventSchema, TOKEN_PATTERN, UserEventSchema } from '../../events/kinds.js';
 import { DEAD_LETTER_HEADERS } from '../../stream/dead-letters.js';
 import {
@@ -50,8 +51,13 @@ const EVENT_HEADERS: Json = {
     'ce-specversion': text('A CloudEvent in binary mode; the payload is its data', { const: '1.0' }),
     'ce-id': text('The id of the CloudEvent'),
     'ce-source': text('The source of the CloudEvent'),
-    'ce-type': text('`metrics.user.<event_type>.v1`, `metrics.system.v1` or `metrics.api.v1`'),
+    'ce-type': text(
+      '`metrics.user.<event_type>.v<n>`, `metrics.system.v<n>` or `metrics.api.v<n>`, n being the version of its shape',
+    ),
     'ce-time': text('When it happened, where the data has no `occurred_at`', { format: 'date-time' }),
+    [VERSION_HEADER]: text('The version of its shape, in the place of `schema_version` in the body', {
+      pattern: '^[1-9][0-9]*$',
+    }),
   },
 };
 

@@ -28,7 +28,11 @@ const CLOUD_EVENT_SCHEMA = {
     specversion: { const: '1.0' },
     id: { type: 'string', maxLength: 128 },
     source: { type: 'string' },
-    type: { type: 'string', description: 'metrics.user.<event_type>.v1, metrics.system.v1 or metrics.api.v1' },
+    type: {
+      type: 'string',
+      description:
+        'metrics.user.<event_type>.v<n>, metrics.system.v<n> or metrics.api.v<n>, n being the version of its shape',
+    },
     time: { type: 'string', format: 'date-time', description: 'Taken where the data has no occurred_at' },
     data: { type: 'object', description: "The event's fields" },
   },

@@ -18,5 +18,6 @@ export const REFUSALS: Readonly<Record<RefusalReason, string>> = {
   unknown_subject: 'The subject is not one that events come under',
   invalid_id: 'The id is not 1 to 128 printable ASCII characters without spaces',
   invalid_cloudevent: 'It is no CloudEvent of a known type',
+  unsupported_version: 'Its version is newer than this service knows',
   refused_by_database: 'Postgres does not take the row',
 };

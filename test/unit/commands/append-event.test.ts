@@ -22,6 +22,7 @@ for (const { given, fields, id, occurredAt } of TABLE) {
     const envelope = decideEnvelope(event.value, NOON_MS, () => 'made');
     assert.equal([envelope.id, envelope.subject], [id, 'metrics.events.user.user_login']);
     const expected = {
+      schema_version: 1,
       event_type: 'user_login',
       user_id: 1,
       ...(occurredAt === undefined ? {} : { occurred_at: occurredAt }),

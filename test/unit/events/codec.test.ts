@@ -57,7 +57,14 @@ for (const row of KINDS) {
     const body: EventBody = first;
     assert.is(subjectOf(body), row.subject);
     const again = decoded(row.subject, encodeBody(body, '2026-11-24T11:00:00.000Z'));
-    assert.equal({ ...again.body }, { ...row.decoded, occurred_at: '2026-11-24T11:00:00.000Z' });
+    assert.equal(
+      { ...again.body },
+      {
+        schema_version: 1,
+        ...row.decoded,
+        occurred_at: '2026-11-24T11:00:00.000Z',
+      },
+    );
   });
 }
 
@@ -111,7 +118,10 @@ test("an event whose id is the publisher's and whose time is the log's is marked
 test('null counts as left out, and unknown fields are dropped from what is encoded', () => {
   const event = decoded(LOGIN, { event_type: null, user_id: null, id: null, occurred_at: null, later_field: 1 });
   assert.is(event.id, 'METRICS:7');
-  assert.equal(JSON.parse(Buffer.from(encodeBody(event, undefined)).toString()), { event_type: 'user_login' });
+  assert.equal(JSON.parse(Buffer.from(encodeBody(event, undefined)).toString()), {
+    schema_version: 1,
+    event_type: 'user_login',
+  });
 });
 
 const STRUCTURED = { 'content-type': 'Application/CloudEvents+JSON; charset=utf-8' };
