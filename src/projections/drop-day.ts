@@ -1,6 +1,6 @@
 import { DatabaseError, type Pool, type PoolClient } from 'pg';
 import { addToCounterBase, countInTables } from '../store/counters.js';
-import { EVENT_TABLES, type EventTable, partitionName } from '../store/partitions.js';
+import { EVENT_TABLES, type EventTable, findPartition } from '../store/partitions.js';
 import { inTransaction } from '../store/postgres.js';
 
 /** `busy`: somebody is reading or writing that day; nothing was changed, and it is to be tried again later. */
@@ -50,9 +50,8 @@ export async function dropDay(pool: Pool, day: number): Promise<DropOutcome> {
 async function findPartitions(client: PoolClient, day: number): Promise<Map<EventTable, string>> {
   const found = new Map<EventTable, string>();
   for (const table of EVENT_TABLES) {
-    const partition = partitionName(table, day);
-    const { rows } = await client.query('select from pg_inherits where inhrelid = to_regclass($1)', [partition]);
-    if (rows.length > 0) found.set(table, partition);
+    const partition = await findPartition(client, table, day);
+    if (partition !== undefined) found.set(table, partition);
   }
   return found;
 }

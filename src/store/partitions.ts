@@ -1,4 +1,4 @@
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { LOCK_NAMESPACE, LOCKS } from './locks.js';
 import { inTransaction } from './postgres.js';
 
@@ -10,6 +10,14 @@ export const TIME_COLUMNS = {
 } as const;
 export type EventTable = keyof typeof TIME_COLUMNS;
 export const EVENT_TABLES: readonly EventTable[] = ['user_events', 'system_metrics', 'api_metrics'];
+
+/** Where the product's tables are. */
+export const LIVE_SCHEMA = 'public';
+/** Where a rebuild makes its tables, and where their partitions still may be after they have taken the place of the live ones. */
+export const SHADOW_SCHEMA = 'metrics_shadow';
+/** Where the tables are that a rebuild has replaced. */
+export const PREVIOUS_SCHEMA = 'metrics_previous';
+export type TableSchema = typeof LIVE_SCHEMA | typeof SHADOW_SCHEMA | typeof PREVIOUS_SCHEMA;
 
 const DAY_MS = 86_400_000;
 const LOCK_TIMEOUT_MS = 1_000;
@@ -28,19 +36,77 @@ function isoDate(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10);
 }
 
+/** The day of a partition by its name; undefined where it is none of the table's. */
+export function dayOfPartition(table: EventTable, name: string): number | undefined {
+  const [, year, month, day] = new RegExp(`^${table}_p(\\d{4})(\\d{2})(\\d{2})$`).exec(name) ?? [];
+  return year === undefined ? undefined : dayOf(Date.parse(`${year}-${month}-${day}T00:00:00Z`));
+}
+
+/** A partition of one of the tables. */
+export interface Partition {
+  /** With its schema, as a statement names it. A rebuild changes the schema of the parent first: ask, do not guess. */
+  readonly name: string;
+  readonly schema: string;
+  readonly day: number;
+}
+
+/** The partitions of a table in the order of their days, whatever schema each is in. */
+export async function listPartitions(
+  client: Pool | PoolClient,
+  table: EventTable,
+  schema: TableSchema = LIVE_SCHEMA,
+): Promise<Partition[]> {
+  const { rows } = await client.query<{ schema: string; name: string }>(
+    `select nspname as schema, relname as name
+     from pg_inherits
+     inner join pg_class on pg_class.oid = inhrelid
+     inner join pg_namespace on pg_namespace.oid = relnamespace
+     where inhparent = to_regclass($1)
+     order by relname`,
+    [`${schema}.${table}`],
+  );
+  return rows.flatMap(({ schema: own, name }) => {
+    const day = dayOfPartition(table, name);
+    return day === undefined ? [] : [{ name: `${own}.${name}`, schema: own, day }];
+  });
+}
+
+/** The partition of a day (whole days since 1970) with its schema, as a statement names it; undefined where there is none. */
+export async function findPartition(
+  client: Pool | PoolClient,
+  table: EventTable,
+  day: number,
+  schema: TableSchema = LIVE_SCHEMA,
+): Promise<string | undefined> {
+  const { rows } = await client.query<{ name: string }>(
+    `select format('%I.%I', nspname, relname) as name
+     from pg_inherits
+     inner join pg_class on pg_class.oid = inhrelid
+     inner join pg_namespace on pg_namespace.oid = relnamespace
+     where inhparent = to_regclass($1) and relname = $2`,
+    [`${schema}.${table}`, partitionName(table, day)],
+  );
+  return rows[0]?.name;
+}
+
 /** Knows which partitions exist and makes the missing ones, ahead of time and on demand for late events. */
 export class Partitions {
   readonly #known = new Set<string>();
 
-  constructor(private readonly pool: Pool) {}
+  /** @param schema of the parents, and of the partitions that are made */
+  constructor(
+    private readonly pool: Pool,
+    private readonly schema: TableSchema = LIVE_SCHEMA,
+    private readonly tables: readonly EventTable[] = EVENT_TABLES,
+  ) {}
 
   /** Makes sure that every table has a partition for each of these days. */
   async ensure(days: Iterable<number>): Promise<void> {
     for (const day of days) {
-      for (const table of EVENT_TABLES) {
+      for (const table of this.tables) {
         const name = partitionName(table, day);
         if (this.#known.has(name)) continue;
-        await this.#create(table, day, name);
+        await this.#create(table, day);
         this.#known.add(name);
       }
     }
@@ -61,20 +127,41 @@ export class Partitions {
    * A table made by itself and then attached: ATTACH takes a weaker lock on the parent than CREATE … PARTITION OF,
    * so readers and writers of the other days go on.
    */
-  async #create(table: EventTable, day: number, name: string): Promise<void> {
+  async #create(table: EventTable, day: number): Promise<void> {
     await inTransaction(this.pool, async (client) => {
       await client.query('select pg_advisory_xact_lock($1, $2)', [LOCK_NAMESPACE, LOCKS.partitions]);
-      const { rows } = await client.query('select 1 from pg_inherits where inhrelid = to_regclass($1)', [name]);
-      if (rows.length > 0) return;
+      if ((await findPartition(client, table, day, this.schema)) !== undefined) return;
       await client.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
+      const parent = `${this.schema}.${table}`;
+      const name = `${this.schema}.${partitionName(table, day)}`;
+      await makeWay(client, name);
       await client.query(
-        `create table if not exists ${name} (like ${table} including defaults including constraints including storage)`,
+        `create table if not exists ${name} (like ${parent} including defaults including constraints including storage)`,
       );
-      await client.query(`create unique index if not exists ${name}_event_id on ${name} (event_id)`);
       await client.query(
-        `alter table ${table} attach partition ${name}
+        `create unique index if not exists ${partitionName(table, day)}_event_id on ${name} (event_id)`,
+      );
+      await client.query(
+        `alter table ${parent} attach partition ${name}
          for values from ('${isoDate(day)} 00:00:00+00') to ('${isoDate(day + 1)} 00:00:00+00')`,
       );
     });
   }
+}
+
+/**
+ * A partition of replaced tables may still have the name, until the rebuild that replaced them has cleared it away: then
+ * it is moved to its parent. One that belongs to nobody was left by a detach that did not end in a drop, and is in the way:
+ * its rows are not thrown away here.
+ */
+async function makeWay(client: PoolClient, name: string): Promise<void> {
+  const { rows } = await client.query<{ schema: string }>(
+    `select nspname as schema
+     from pg_inherits
+     inner join pg_class on pg_class.oid = inhparent
+     inner join pg_namespace on pg_namespace.oid = relnamespace
+     where inhrelid = to_regclass($1) and nspname = $2`,
+    [name, PREVIOUS_SCHEMA],
+  );
+  if (rows[0] !== undefined) await client.query(`alter table ${name} set schema ${PREVIOUS_SCHEMA}`);
 }

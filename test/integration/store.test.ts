@@ -16,7 +16,17 @@ import {
 import { Lease } from '../../src/store/lease.js';
 import { migrate } from '../../src/store/migrate.js';
 import { MIGRATIONS, openOrm } from '../../src/store/orm.js';
-import { dayOf, EVENT_TABLES, Partitions, partitionName } from '../../src/store/partitions.js';
+import {
+  dayOf,
+  EVENT_TABLES,
+  findPartition,
+  listPartitions,
+  Partitions,
+  PREVIOUS_SCHEMA,
+  partitionName,
+  SHADOW_SCHEMA,
+  TIME_COLUMNS,
+} from '../../src/store/partitions.js';
 import { classifyFailure, inTransaction } from '../../src/store/postgres.js';
 import { count, openStore, type TestStore, testPool } from '../support/database.js';
 import { testDatabase, waitFor } from '../support/servers.js';
@@ -124,6 +134,37 @@ test('partitions are made ahead of time, with the indexes of their parents and a
       count(store().pool, 'select count(*) from pg_indexes where tablename = $1', [name]);
     assert.is(await indexesOf(first), (await indexesOf(table)) + 1, `${first} has those of its parent and its own`);
   }
+});
+
+test('a partition is found by its parent, whatever schema it is in; a name that replaced tables have is cleared', async () => {
+  const { pool } = store();
+  await store().partitions.ensure([20_000]);
+  const [first] = await listPartitions(pool, 'user_events');
+  assert.equal(first, { name: 'public.user_events_p20241004', schema: 'public', day: 20_000 });
+  assert.is(await findPartition(pool, 'user_events', 20_001), undefined);
+  // As between a swap and what clears up behind it.
+  await pool.query(`create schema ${PREVIOUS_SCHEMA}; create schema ${SHADOW_SCHEMA}`);
+  for (const table of EVENT_TABLES) {
+    await pool.query(`create table ${SHADOW_SCHEMA}.${table} (like ${table} including all)
+      partition by range (${TIME_COLUMNS[table]})`);
+  }
+  await new Partitions(pool, SHADOW_SCHEMA).ensure([20_000]);
+  for (const table of EVENT_TABLES) {
+    await pool.query(`alter table ${table} set schema ${PREVIOUS_SCHEMA}`);
+    await pool.query(`alter table ${SHADOW_SCHEMA}.${table} set schema public`);
+  }
+  assert.is(await findPartition(pool, 'user_events', 20_000), `${SHADOW_SCHEMA}.user_events_p20241004`);
+  assert.is(await findPartition(pool, 'user_events', 20_000, PREVIOUS_SCHEMA), 'public.user_events_p20241004');
+  await new Partitions(pool).ensure([20_000]);
+  assert.is((await listPartitions(pool, 'user_events')).length, 1);
+  // A day that only the replaced tables have.
+  await pool.query(`drop table ${SHADOW_SCHEMA}.user_events_p20241004`);
+  await new Partitions(pool).ensure([20_000]);
+  assert.is(await findPartition(pool, 'user_events', 20_000), 'public.user_events_p20241004');
+  assert.is(
+    await findPartition(pool, 'user_events', 20_000, PREVIOUS_SCHEMA),
+    `${PREVIOUS_SCHEMA}.user_events_p20241004`,
+  );
 });
 
 test('two processes that make the same partition at once both succeed', async () => {
