@@ -1,12 +1,19 @@
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import type { Config } from '../config.js';
+import { ConfigError } from '../config-error.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { migrate } from '../store/migrate.js';
 import { openPool } from '../store/postgres.js';
 import { openRedis } from '../store/redis.js';
-import { ConnectionWatch, connectNats, type JetStreamManager, type NatsConnection } from '../stream/connection.js';
-import { ensureStreams } from '../stream/streams.js';
+import {
+  ConnectionWatch,
+  connectNats,
+  isMomentary,
+  type JetStreamManager,
+  type NatsConnection,
+} from '../stream/connection.js';
+import { ensureStreams, needsCluster, type StreamRights } from '../stream/streams.js';
 import type { Logger } from '../telemetry/logger.js';
 import { waitForServer } from '../wait-for-server.js';
 
@@ -49,17 +56,34 @@ export async function connectServers(
     });
   });
   const manager = await waitForServer('JetStream', logger, signal, () => connection.jetstreamManager());
+  await prepareStreams(manager, config, logger, signal, foreignSubjects);
+  return { connection, watch, manager, failed };
+}
+
+/** Makes the streams as they should be. Of a cluster that is still electing, a leader and the other servers are waited for. */
+async function prepareStreams(
+  manager: JetStreamManager,
+  config: Config,
+  logger: Logger,
+  signal: AbortSignal,
+  foreignSubjects: readonly string[],
+): Promise<void> {
   const { retentionDays, dedupWindowSeconds, streamReplicas: replicas } = config;
   const settings = { retentionDays, dedupWindowSeconds, replicas, maxBytes: 0, foreignSubjects };
-  const differences = await ensureStreams(manager, settings, {
+  const rights: StreamRights = {
     // One kind of process decides: an api process with an older sources.yaml must not unbind what the projector bound.
     mayChange: config.roles.has('projector'),
     onChanged: (change) => logger.warn(change, 'A stream was changed to what is configured'),
-  });
-  for (const difference of differences) {
-    logger.warn(difference, 'A stream differs from what is configured, and is not changed');
+  };
+  const ensure = () => ensureStreams(manager, settings, rights);
+  try {
+    for (const difference of await waitForServer('JetStream', logger, signal, ensure, isMomentary)) {
+      logger.warn(difference, 'A stream differs from what is configured, and is not changed');
+    }
+  } catch (error) {
+    if (!needsCluster(error)) throw error;
+    throw new ConfigError([{ name: 'METRICS_STREAM_REPLICAS', detail: `is ${replicas}, and NATS is a single server` }]);
   }
-  return { connection, watch, manager, failed };
 }
 
 /** Where a part of the service keeps its connections to Postgres and Redis. */

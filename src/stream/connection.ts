@@ -41,6 +41,16 @@ export function isNatsTrouble(error: unknown): boolean {
   return error instanceof NatsError;
 }
 
+const NO_SUITABLE_PEERS = 10005;
+const UNAVAILABLE = 503;
+
+/** Whether the same may succeed in a moment: nobody answered, or a cluster has no leader, or too few servers, yet. */
+export function isMomentary(error: unknown): boolean {
+  if (!(error instanceof NatsError)) return false;
+  const { api_error: refusal } = error;
+  return refusal === undefined || refusal.code === UNAVAILABLE || refusal.err_code === NO_SUITABLE_PEERS;
+}
+
 /** User, password or token may stand in the URL; the client wants them apart. */
 function credentials(settings: NatsSettings): Partial<ConnectionOptions> {
   if (settings.credsFile !== undefined) return { authenticator: credsAuthenticator(readFileSync(settings.credsFile)) };

@@ -7,6 +7,7 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from 'nats';
+import { isMomentary } from './connection.js';
 
 export const EVENTS_STREAM = 'METRICS';
 export const ALERTS_STREAM = 'METRICS_ALERTS';
@@ -18,6 +19,8 @@ export const DEAD_LETTERS_STREAM = 'METRICS_DEADLETTERS';
 export const ALERT_SUBJECT = 'metrics.alert';
 export const ALERT_STATE_SUBJECT = 'metrics.alert_state';
 export const ALERT_ACTION_SUBJECT = 'metrics.alert_action';
+/** Under the bucket of leases, which is made with the first lease. */
+const LEASES_STREAM = 'KV_metrics_leases';
 export const DEAD_LETTER_PREFIX = 'metrics.deadletter';
 
 export interface StreamSettings {
@@ -40,6 +43,7 @@ export interface StreamDifference {
 
 const DAY_NS = 86_400 * 1e9;
 const STREAM_NOT_FOUND = 10059;
+const REPLICAS_NEED_A_CLUSTER = 10074;
 
 type Wanted = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'subjects'>;
 
@@ -92,6 +96,8 @@ const ALL_RIGHTS: StreamRights = { mayChange: true, onChanged: () => undefined }
  * Creates the streams that are missing and updates those that differ.
  *
  * @returns what still differs, because it may not be changed or the server refused; the service goes on and says so
+ * @throws NatsError where JetStream does not answer, a cluster cannot place a stream (see `isMomentary`), or a single
+ *   server is asked for replicas of a stream that is missing (see `needsCluster`)
  */
 export async function ensureStreams(
   manager: JetStreamManager,
@@ -105,7 +111,25 @@ export async function ensureStreams(
     else if (rights.mayChange) differences.push(...(await updateStream(manager, wanted, found, rights)));
     else differences.push(...compare(wanted, found.config));
   }
+  if (rights.mayChange) differences.push(...(await updateLeases(manager, settings.replicas, rights)));
   return differences;
+}
+
+/** Whether NATS refused replicas because it is a single server. */
+export function needsCluster(error: unknown): boolean {
+  return error instanceof NatsError && error.api_error?.err_code === REPLICAS_NEED_A_CLUSTER;
+}
+
+/** A bucket that is there keeps the replicas that it was made with, whatever is asked for when it is opened. */
+async function updateLeases(
+  manager: JetStreamManager,
+  replicas: number,
+  rights: StreamRights,
+): Promise<StreamDifference[]> {
+  const found = await findStream(manager, LEASES_STREAM);
+  if (found === undefined) return [];
+  const { name, subjects } = found.config;
+  return await updateStream(manager, { name, subjects, num_replicas: replicas }, found, rights);
 }
 
 /** A stream's state, or undefined where there is no such stream. */
@@ -133,7 +157,7 @@ async function updateStream(
       config = (await manager.streams.update(wanted.name, change)).config;
       onChanged(difference);
     } catch (error) {
-      if (!(error instanceof NatsError && error.api_error !== undefined)) throw error;
+      if (!(error instanceof NatsError) || isMomentary(error)) throw error;
       refused.push(difference);
     }
   }

@@ -60,9 +60,11 @@ function withoutGrouping(expr: string): string {
   return expr.replaceAll(/\b(?:by|without) \([^)]*\)/g, '');
 }
 
-test('NATS takes config/nats.conf', async () => {
+test('NATS takes config/nats.conf and config/nats-cluster.conf', async () => {
   const { natsServer, env } = await testPrograms();
   run(natsServer, ['-t', '-c', join(ROOT, 'config/nats.conf')], env);
+  const node = { NATS_NAME: 'nats-1', NATS_ROUTES: '[nats-route://nats-2:6222, nats-route://nats-3:6222]' };
+  run(natsServer, ['-t', '-c', join(ROOT, 'config/nats-cluster.conf')], { ...env, ...node });
 });
 
 withPromtool('Prometheus takes its configuration, and the rules pass their tests', () => {

@@ -24,11 +24,18 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function openStage(): Promise<Stage> {
-  const servers = await startTestServers();
+/** @param servers what is started unless given; they are stopped with the stage */
+export async function openStage(given?: TestServers): Promise<Stage> {
+  const servers = given ?? (await startTestServers());
   const service = await ServiceProcess.create(servers.env);
   await service.start();
-  const connection = await connect({ servers: servers.nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
+  const connection = await connect({
+    servers: (servers.env.NATS_URL ?? '').split(','),
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+    // As the service: a server that is stopped is noticed.
+    pingInterval: 5_000,
+  });
   const pool = testPool(servers.database.url);
   return {
     servers,

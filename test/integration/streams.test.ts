@@ -1,11 +1,17 @@
 import { StorageType } from 'nats';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { connectServers } from '../../src/app/servers.js';
+import { loadConfig } from '../../src/config.js';
+import { ConfigError } from '../../src/config-error.js';
 import type { ManagedServer } from '../../src/devservices/index.js';
+import { Lifecycle } from '../../src/lifecycle.js';
 import { connectNats } from '../../src/stream/connection.js';
 import { ensureStreams, findStream } from '../../src/stream/streams.js';
 import { openLog, STREAM_SETTINGS } from '../support/log.js';
+import { testLogger } from '../support/projection.js';
 import { startTestNats } from '../support/servers.js';
+import { TEST_SECRET } from '../support/service.js';
 
 const context: { nats?: ManagedServer } = {};
 const test = suite('streams');
@@ -60,6 +66,16 @@ test('what the server refuses to change is told, and all else is changed', async
   const config = (await findStream(manager, 'METRICS'))?.config;
   assert.equal([config?.subjects, config?.discard], [['metrics.events.>', 'devices.>'], 'new']);
   await connection.close();
+});
+
+test('replicas asked of a single server are a fault of the configuration', async () => {
+  const config = loadConfig({ NATS_URL: url(), METRICS_STREAM_REPLICAS: '3', ROLE: 'alerts', JWT_SECRET: TEST_SECRET });
+  const lifecycle = new Lifecycle(testLogger);
+  const started = connectServers(config, testLogger, lifecycle, new AbortController().signal, []);
+  const error: unknown = await started.catch((reason: unknown) => reason);
+  await lifecycle.stop();
+  if (!(error instanceof ConfigError)) throw error;
+  assert.is(error.message, 'METRICS_STREAM_REPLICAS is 3, and NATS is a single server');
 });
 
 test.run();

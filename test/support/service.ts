@@ -17,9 +17,15 @@ export interface TestServers {
   stop(): Promise<void>;
 }
 
-/** Starts NATS and Redis, and makes a database. */
-export async function startTestServers(): Promise<TestServers> {
-  const [nats, redis, database] = await Promise.all([startTestNats(), startTestRedis(), testDatabase()]);
+/** Starts NATS, unless one is given, and Redis, and makes a database. `env` is added to what leads the service to them. */
+export async function startTestServers(
+  options: { readonly nats?: ManagedServer; readonly env?: Environment } = {},
+): Promise<TestServers> {
+  const [nats, redis, database] = await Promise.all([
+    options.nats ?? startTestNats(),
+    startTestRedis(),
+    testDatabase(),
+  ]);
   return {
     nats,
     redis,
@@ -33,6 +39,7 @@ export async function startTestServers(): Promise<TestServers> {
       REDIS_HOST: '127.0.0.1',
       REDIS_PORT: String(redis.port),
       JWT_SECRET: TEST_SECRET,
+      ...options.env,
     },
     stop: async () => {
       await Promise.all([nats.stop(), redis.stop(), database.drop()]);
