@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,11 +5,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { BacktestDocument } from '../../src/alerts/backtest/backtest-document.js';
 import { freePort, type ManagedServer } from '../../src/devservices/index.js';
+import { type Ended, runHere, runProcess } from '../support/command-line.js';
 import { openLog, type TestLog } from '../support/log.js';
 import { startTestNats, waitFor } from '../support/servers.js';
 
-const MAIN = join(import.meta.dirname, '../../src/main.js');
-const COMMAND_TIMEOUT_MS = 60_000;
 const MINUTE_MS = 60_000;
 /** Everything is stored now and has happened before, so back-tests here count what came late. */
 const END_MS = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - 10 * MINUTE_MS;
@@ -69,30 +67,15 @@ const TOLERANT = rulesFile(
   'alerts:\n  - {name: errors, condition: error_rate > 0.5, window: 1m, for: 2m}\n  - {name: busy, condition: requests > 5, window: 1m}\n',
 );
 
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  const options = {
-    cwd: folder,
-    env: { PATH: process.env.PATH, NATS_URL: nats.url, ...env },
-    timeout: COMMAND_TIMEOUT_MS,
-  };
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [MAIN, 'alerts', ...args], options, (_error, stdout, stderr) => {
-      resolve({ status: child.exitCode, stdout, stderr });
-    });
-  });
+  return runHere(['alerts', ...args], { NATS_URL: nats.url, ...env });
 }
 
 const BACKTEST = ['backtest', '--late', '--from', FROM, '--to', TO, '--rules', RULES];
 
 test('check tells file, line and hint of each problem with 1, and counts the rules of a valid file with 0', async () => {
   const wrong = rulesFile('wrong.yaml', 'alerts:\n  - name: a\n    condition: eror_rate > 1\n    severty: info\n');
-  const refused = await run(['check', wrong]);
+  const refused = await runProcess(['alerts', 'check', wrong], {});
   assert.is(refused.status, 1);
   assert.match(refused.stdout, `${wrong}:3: condition: Unknown variable: eror_rate; did you mean error_rate?`);
   assert.match(refused.stdout, `${wrong}:4: severty is no setting`);
@@ -125,7 +108,7 @@ tests:
 });
 
 test('a back-test tells every transition, the same at each run, and leaves nothing behind', async () => {
-  const first = await run(BACKTEST);
+  const first = await runProcess(['alerts', ...BACKTEST], { NATS_URL: nats.url });
   assert.is(first.status, 0, first.stderr);
   assert.match(first.stdout, /firing +errors +web +0\.833333 +9m45s/);
   assert.match(first.stdout, /resolved +errors +web/);

@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,10 +7,10 @@ import * as assert from 'uvu/assert';
 import type { Environment } from '../../src/config.js';
 import { freePort } from '../../src/devservices/index.js';
 import type { OperationalStatus } from '../../src/queries/get-status.js';
+import { type Ended, MAIN, runHere, runProcess } from '../support/command-line.js';
 import { waitFor } from '../support/servers.js';
 import { startTestService, TestClient, type TestService } from '../support/service.js';
 
-const MAIN = join(import.meta.dirname, '../../src/main.js');
 const COMMAND_TIMEOUT_MS = 60_000;
 
 const test = suite('The command line');
@@ -24,28 +24,18 @@ test.after(async () => {
   await service.stop();
 });
 
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
+/** Runs a command with the servers of the test and what differs; the service goes on meanwhile. */
+function run(args: readonly string[], env: Environment = {}): Promise<Ended> {
+  return runHere(args, { ...service.servers.env, ...env });
 }
 
-/** Runs a command as a person would, with the servers of the test and what differs; the service goes on meanwhile. */
-function run(args: readonly string[], env: Environment = {}): Promise<Ended> {
-  const options = {
-    cwd: tmpdir(),
-    env: { PATH: process.env.PATH, ...service.servers.env, ...env },
-    timeout: COMMAND_TIMEOUT_MS,
-  };
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [MAIN, ...args], options, (_error, stdout, stderr) => {
-      resolve({ status: child.exitCode, stdout, stderr });
-    });
-  });
+/** The same as a person would: for how the process ends. */
+function runAlone(args: readonly string[], env: Environment = {}): Promise<Ended> {
+  return runProcess(args, { ...service.servers.env, ...env });
 }
 
 test('help is no mistake, anything unknown is', async () => {
-  assert.match((await run(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+  assert.match((await runAlone(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
   const help = await run(['--help']);
   assert.is(help.status, 0);
   for (const command of ['serve', 'migrate', 'token', 'status']) assert.match(help.stdout, command);
@@ -55,6 +45,8 @@ test('help is no mistake, anything unknown is', async () => {
     assert.is(stdout, '');
     assert.is.not(stderr, '');
   }
+  const alone = await runAlone(['nothing']);
+  assert.equal([alone.status, alone.stdout], [2, '']);
 });
 
 test('a token is printed that the service takes', async () => {
@@ -82,7 +74,7 @@ test('status tells of streams and projections, as a table and as JSON', async ()
     const { projections } = (await client.get('/health/detailed')).json() as OperationalStatus;
     return projections.every(({ lag_events }) => lag_events === 0) ? true : undefined;
   });
-  const table = await run(['status']);
+  const table = await runAlone(['status']);
   assert.is(table.status, 0, table.stderr);
   for (const word of ['tables', 'summaries', 'sessions', 'METRICS', 'METRICS_ALERTS', 'METRICS_DEADLETTERS']) {
     assert.match(table.stdout, word);
@@ -101,7 +93,7 @@ test('status tells of streams and projections, as a table and as JSON', async ()
 
 test('a server that is away gives 3', async () => {
   const nobody = await freePort();
-  assert.is((await run(['status'], { NATS_URL: `nats://127.0.0.1:${nobody}`, JWT_SECRET: '' })).status, 3);
+  assert.is((await runAlone(['status'], { NATS_URL: `nats://127.0.0.1:${nobody}`, JWT_SECRET: '' })).status, 3);
   const migrate = await run(['migrate'], {
     DATABASE_URL: `postgresql://postgres:secret-word@127.0.0.1:${nobody}/metrics_db`,
   });
@@ -129,7 +121,7 @@ test('told to stop while it waits for a server, it ends at once with 0', async (
 test('a database that stays away ends the service with 3, though NATS is there', async () => {
   const nobody = await freePort();
   const url = `postgresql://postgres:secret-word@127.0.0.1:${nobody}/metrics_db`;
-  const { status, stdout, stderr } = await run(['serve'], { DATABASE_URL: url, PORT: '0' });
+  const { status, stdout, stderr } = await runAlone(['serve'], { DATABASE_URL: url, PORT: '0' });
   assert.is(status, 3);
   assert.match(stderr, 'Postgres');
   assert.not.match(stdout + stderr, 'secret-word');
