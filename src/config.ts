@@ -56,6 +56,9 @@ export interface Config extends ServersConfig {
   readonly alerts: AlertsConfig;
 }
 
+/** What reading the log as the service does takes. */
+export type LogConfig = Pick<Config, 'nats' | 'retentionDays' | 'sources'>;
+
 /** What trying rules of alerts on the log takes. */
 export interface AlertsTrialConfig extends Pick<Config, 'nats' | 'retentionDays' | 'thresholds' | 'sources'> {
   readonly alerts: RulesConfig;
@@ -132,6 +135,18 @@ export function loadServersConfig(env: Environment): ServersConfig {
   const servers = readServers(read);
   if (read.problems.length > 0) throw new ConfigError(read.problems);
   return deepFreeze(servers);
+}
+
+/**
+ * How the service reads the log, for commands that need nothing else.
+ *
+ * @throws ConfigError with every problem found
+ */
+export function loadLogConfig(env: Environment): LogConfig {
+  const read = new Reader(env);
+  const config = { nats: readNats(read), retentionDays: read.retentionDays(), sources: read.sources() };
+  if (read.problems.length > 0) throw new ConfigError(read.problems);
+  return deepFreeze(config);
 }
 
 /**

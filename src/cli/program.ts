@@ -3,6 +3,7 @@ import { type Environment, loadAlertsTrialConfig } from '../config.js';
 import { ConfigError } from '../config-error.js';
 import { readVersion } from '../version.js';
 import { ServerUnreachable } from '../wait-for-server.js';
+import type { LetterOptions } from './deadletters.js';
 
 /** What the exit status says. */
 export const EXIT = { fine: 0, wrong: 1, usage: 2, unreachable: 3 } as const;
@@ -49,9 +50,11 @@ export async function runProgram(args: readonly string[], env: Environment, root
     .option('--sub <subject>', 'whom the token is for')
     .option('--scope <scopes>', 'scopes, separated by spaces or commas')
     .option('--ttl <duration>', 'how long it is good: 3600, 15m, 12h or 30d');
-  addAlerts(program, env, (ended) => {
+  const end = (ended: number): void => {
     status = ended;
-  });
+  };
+  addAlerts(program, env, end);
+  addDeadLetters(program, env, end);
 
   try {
     await program.parseAsync(args, { from: 'user' });
@@ -92,6 +95,40 @@ function addAlerts(program: Command, env: Environment, end: (status: number) => 
       const given = { from: String(from), to: String(to), late: late === true, json: json === true };
       end(await runAlertsBacktest(loadAlertsTrialConfig(env), { ...given, rules: textOf(rules), diff: textOf(diff) }));
     });
+}
+
+/** `deadletters list`, `show`, `replay` and `drop`: messages that no table takes. */
+function addDeadLetters(program: Command, env: Environment, end: (status: number) => void): void {
+  const load = () => import('./deadletters.js');
+  const letters = program.command('deadletters').description('messages of the log that no table takes, and why');
+  const command = (name: string, description: string): Command =>
+    letters.command(name).description(description).option('--json', 'for programs');
+  const filtered = (filters: Command): Command =>
+    filters
+      .option('--reason <name>', 'refused for this reason, as invalid_json')
+      .option('--subject <pattern>', 'came under this subject; * and > as in NATS')
+      .option('--from <time>', 'stored from then on: RFC 3339, or relative as -7d')
+      .option('--to <time>', 'stored before then');
+  filtered(command('list', 'what lies there: the newest, without what stood in them'))
+    .option('--limit <count>', 'how many are listed (default: 100)')
+    .action(async (options: LetterOptions) => end(await (await load()).runList(env, options)));
+  command('show', 'one of them, with headers and payload')
+    .argument('<sequence>', 'as list has it')
+    .action(async (sequence: string, options: LetterOptions) =>
+      end(await (await load()).runShow(env, sequence, options)),
+    );
+  filtered(command('replay', 'send them through the decoder of today; what it takes goes into the tables, once'))
+    .argument('[sequences...]', 'as list has them')
+    .option('--all', 'every one')
+    .option('--dry-run', 'only tell what would happen')
+    .action(async (given: string[], options: LetterOptions) =>
+      end(await (await load()).runReplay(env, given, options)),
+    );
+  filtered(command('drop', 'remove them for good'))
+    .argument('[sequences...]', 'as list has them')
+    .option('--all', 'every one')
+    .option('--yes', 'really do it')
+    .action(async (given: string[], options: LetterOptions) => end(await (await load()).runDrop(env, given, options)));
 }
 
 function textOf(option: string | true | undefined): string | undefined {

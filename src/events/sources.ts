@@ -22,6 +22,12 @@ export function matchSources(sources: readonly ForeignSource[]): SourceMatcher {
   return (subject) => compiled.find(({ pattern }) => pattern.test(subject))?.source;
 }
 
+/** Whether a subject matches a pattern with `*` and `>`. */
+export function subjectMatcher(pattern: string): (subject: string) => boolean {
+  const compiled = subjectPattern(pattern);
+  return (subject) => compiled.test(subject);
+}
+
 function subjectPattern(subject: string): RegExp {
   const tokens = subject.split('.').map((token) => {
     if (token === '*') return '[^.]+';

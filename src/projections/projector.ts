@@ -10,6 +10,7 @@ import type { Appender } from '../stream/append.js';
 import type { ConnectionWatch, JetStreamManager, NatsConnection } from '../stream/connection.js';
 import { parkDeadLetters } from '../stream/dead-letters.js';
 import { type FedMessage, FeedBroken, LogFeed } from '../stream/log-feed.js';
+import { ParkedLetters } from '../stream/parked-letters.js';
 import { EVENTS_STREAM, findStream } from '../stream/streams.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
@@ -73,8 +74,12 @@ export class Projector {
   #state: ProjectorState = { kind: 'stopped' };
   #stopping = new AbortController();
   #running: Promise<void> | undefined;
+  /** Good for one reign: in the next another process may have parked some. */
+  #parked: ParkedLetters;
 
-  constructor(private readonly dependencies: ProjectorDependencies) {}
+  constructor(private readonly dependencies: ProjectorDependencies) {
+    this.#parked = new ParkedLetters(dependencies);
+  }
 
   get state(): ProjectorState {
     return this.#state;
@@ -127,6 +132,7 @@ export class Projector {
     if (verdict.kind === 'expired') {
       logger.error({ events: verdict.events }, 'Events left the log by its retention before they were projected');
     }
+    this.#parked = new ParkedLetters(this.dependencies);
     const context: FoldContext = {
       codec: this.dependencies.codec,
       business: this.dependencies.business,
@@ -261,13 +267,18 @@ export class Projector {
     if (letters.length === 0) return;
     const { appender, connection, metrics, logger } = this.dependencies;
     const maxPayloadBytes = connection.info?.max_payload ?? 1_048_576;
-    for (let attempt = 1; !(await parkDeadLetters(appender, letters, maxPayloadBytes)); attempt += 1) {
+    const fresh = await this.#parked.without(letters);
+    for (let attempt = 1; !(await parkDeadLetters(appender, fresh, maxPayloadBytes)); attempt += 1) {
       if (lease.lost || this.#stopped) throw new ReignEnded('Dead letters could not be parked');
       await this.#waitToRetry(new Error('Dead letters cannot be parked'), attempt);
     }
     for (const { refusal } of letters) metrics.eventsRefused.inc({ reason: refusal.reason });
     logger.warn(
-      { events: letters.length, reasons: [...new Set(letters.map((letter) => letter.refusal.reason))] },
+      {
+        events: letters.length,
+        parkedBefore: letters.length - fresh.length,
+        reasons: [...new Set(letters.map((letter) => letter.refusal.reason))],
+      },
       'Parked as dead letters',
     );
   }

@@ -26,12 +26,16 @@ export type AppendResult = Stored | Unavailable;
 
 /** One event as it goes onto the wire. */
 export interface AppendRequest {
+  /** Goes into `Nats-Msg-Id`. */
   readonly id: string;
   readonly subject: string;
   readonly payload: Uint8Array;
   /** Further headers; they become the message's own and get the id added. */
   readonly headers?: MsgHdrs;
 }
+
+/** One whose repeats JetStream is to take: what reads the stream knows them. */
+export type RepeatableRequest = Omit<AppendRequest, 'id'> & { readonly id?: undefined };
 
 export type AppendAllResult =
   | { readonly kind: 'stored'; readonly accepted: number; readonly duplicates: number }
@@ -116,7 +120,7 @@ export class Appender {
    * be stored, and sending all again with the same ids is safe. Takes at most half of the places in flight, so that
    * single appends go on beside it.
    */
-  async appendAll(requests: readonly AppendRequest[]): Promise<AppendAllResult> {
+  async appendAll(requests: readonly (AppendRequest | RepeatableRequest)[]): Promise<AppendAllResult> {
     const limit = Math.max(1, Math.floor(this.options.maxInFlight / 2));
     const state: { outstanding: number; duplicates: number; failure: Unavailable | undefined } = {
       outstanding: 0,
@@ -162,12 +166,12 @@ export class Appender {
     return new Promise((resolve) => this.#slotListeners.push(resolve));
   }
 
-  #send(request: AppendRequest, settle: (result: AppendResult) => void): void {
+  #send(request: AppendRequest | RepeatableRequest, settle: (result: AppendResult) => void): void {
     if (this.#closed || !this.watch.connected) return settle(unavailable('disconnected'));
     const bytes = request.payload.length;
     if (this.#isFull(this.options.maxInFlight, bytes)) return settle(unavailable('too_many_in_flight'));
     const messageHeaders = request.headers ?? headers();
-    messageHeaders.set('Nats-Msg-Id', request.id);
+    if (request.id !== undefined) messageHeaders.set('Nats-Msg-Id', request.id);
     const token = this.#nextToken;
     this.#nextToken += 1;
     this.#waiting.set(token, { settle, bytes, deadlineMs: Date.now() + this.options.ackTimeoutMs });

@@ -1,5 +1,5 @@
 import { headers, type MsgHdrs } from 'nats';
-import type { LogMessage } from '../events/codec.js';
+import { type LogMessage, VERSION_HEADER } from '../events/codec.js';
 import type { Refusal } from '../events/refusals.js';
 import { formatTime } from '../events/time.js';
 import type { Appender } from './append.js';
@@ -24,8 +24,16 @@ export const DEAD_LETTER_HEADERS = {
 
 const MAX_DETAIL_CHARACTERS = 500;
 const HEADER_ROOM_BYTES = 8_192;
-/** CloudEvents attributes and content type are what a replay needs to decode the payload again; they come first. */
-const NEEDED_HEADERS = ['Content-Type', 'ce-specversion', 'ce-id', 'ce-source', 'ce-type', 'ce-time'] as const;
+/** CloudEvents attributes, content type and version are what a replay needs to decode the payload again; they come first. */
+const NEEDED_HEADERS = [
+  'Content-Type',
+  'ce-specversion',
+  'ce-id',
+  'ce-source',
+  'ce-type',
+  'ce-time',
+  VERSION_HEADER,
+] as const;
 /** For the other original headers, names included. */
 const MAX_OTHER_HEADERS_CHARACTERS = 2_000;
 /** Headers that tell JetStream what to do, and our own: those of the original must not be obeyed again. */
@@ -46,7 +54,7 @@ export async function parkDeadLetters(
 ): Promise<boolean> {
   const requests = letters.map(({ message, refusal }) => {
     const payload = message.data.subarray(0, Math.max(0, maxPayloadBytes - HEADER_ROOM_BYTES));
-    const truncated = payload.length < message.data.length;
+    const truncated = payload.length < message.data.length || isIdCut(message);
     return {
       id: `deadletter-${message.sequence}-${message.storedAtMs}`,
       subject: `${DEAD_LETTER_PREFIX}.${refusal.reason}`,
@@ -74,6 +82,11 @@ function describe(message: LogMessage, refusal: Refusal, truncated: boolean): Ms
   set(originalId, message.header('Nats-Msg-Id'));
   if (truncated) set(DEAD_LETTER_HEADERS.truncated, 'true');
   return described;
+}
+
+/** Whether the letter's id is not the message's: a replay would make another event of it. */
+function isIdCut({ header }: LogMessage): boolean {
+  return [header('Nats-Msg-Id'), header('ce-id')].some((id) => id !== undefined && headerText(id) !== id);
 }
 
 /** The original headers that no replay needs, as many as there is room for. */

@@ -35,8 +35,10 @@ export interface FeedOptions {
 }
 
 /** The feed begins with the first message that was stored at a time, ms since 1970, or later; or behind a sequence. */
-export type UnnamedFeedOptions = Pick<FeedOptions, 'stream' | 'pullSize'> &
-  ({ readonly fromMs: number } | { readonly afterSequence: number });
+export type UnnamedFeedOptions = Pick<FeedOptions, 'stream' | 'pullSize'> & {
+  /** Payloads stay where they are. */
+  readonly headersOnly?: boolean;
+} & ({ readonly fromMs: number } | { readonly afterSequence: number });
 
 /** A message together with the subject that acknowledges it and all before it. */
 export interface FedMessage extends LogMessage {
@@ -128,7 +130,7 @@ export class LogFeed {
     manager: JetStreamManager,
     options: UnnamedFeedOptions,
   ): Promise<{ readonly feed: LogFeed; readonly pending: number }> {
-    const { stream, pullSize } = options;
+    const { stream, pullSize, headersOnly } = options;
     const start =
       'fromMs' in options
         ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: new Date(options.fromMs).toISOString() }
@@ -137,6 +139,7 @@ export class LogFeed {
       ...start,
       ack_policy: AckPolicy.None,
       inactive_threshold: UNREAD_NS,
+      headers_only: headersOnly === true,
       mem_storage: true,
     });
     const feed = new LogFeed(connection, watch, { stream, consumer: name, pullSize }, 0);

@@ -12,7 +12,8 @@ export async function readMessage(
   try {
     const { subject, data, header, time } = await manager.streams.getMessage(stream, { seq: sequence });
     const headerOf = (name: string): string | undefined => header.get(name, Match.IgnoreCase) || undefined;
-    return { subject, data, sequence, storedAtMs: time.getTime(), header: headerOf };
+    const headerNames = (): readonly string[] => header.keys();
+    return { subject, data, sequence, storedAtMs: time.getTime(), header: headerOf, headerNames };
   } catch (error) {
     if (error instanceof NatsError && error.api_error?.err_code === MESSAGE_NOT_FOUND) return undefined;
     throw error;

@@ -11,6 +11,13 @@ export interface ReadOptions {
   readonly manager: JetStreamManager;
 }
 
+/** What need not be read. */
+export interface PartRead {
+  readonly headersOnly?: boolean;
+  /** Stored before then, ms since 1970. */
+  readonly fromMs?: number;
+}
+
 /**
  * Reads a stream from its beginning to what is its end now, in order.
  *
@@ -20,12 +27,11 @@ export async function readToEnd(
   { connection, watch, manager }: ReadOptions,
   stream: string,
   take: (message: LogMessage) => void,
+  { headersOnly, fromMs }: PartRead = {},
 ): Promise<void> {
-  const { feed } = await LogFeed.openFrom(connection, watch, manager, {
-    stream,
-    afterSequence: 0,
-    pullSize: PULL_SIZE,
-  });
+  const common = { stream, pullSize: PULL_SIZE, headersOnly: headersOnly === true };
+  const options = fromMs === undefined ? { ...common, afterSequence: 0 } : { ...common, fromMs };
+  const { feed } = await LogFeed.openFrom(connection, watch, manager, options);
   try {
     while (feed.pending !== 0 || feed.buffered > 0) {
       for (const message of await feed.take(PULL_SIZE, TAKE_TIMEOUT_MS)) take(message);

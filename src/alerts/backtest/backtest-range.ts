@@ -11,7 +11,7 @@ export type BacktestRangeOutcome =
   | { readonly ok: true; readonly range: BacktestRange }
   | { readonly ok: false; readonly problems: readonly { readonly name: string; readonly detail: string }[] };
 
-const INSTANT_DETAIL = 'must be an RFC 3339 time with offset, or relative as now, -15m, -24h or -7d';
+export const INSTANT_DETAIL = 'must be an RFC 3339 time with offset, or relative as now, -15m, -24h or -7d';
 
 /**
  * Reads `--from` and `--to`. Both are moved back to the end of an evaluation interval, since only there something can
@@ -34,7 +34,8 @@ export function parseBacktestRange(
   return { ok: false, problems: [{ name: '--from', detail: 'must be an evaluation interval before --to, or more' }] };
 }
 
-function parseInstant(text: string, nowMs: number): number | undefined {
+/** Reads an RFC 3339 time, or one relative to now, in ms since 1970; undefined where the text is neither. */
+export function parseInstant(text: string, nowMs: number): number | undefined {
   if (text === 'now') return nowMs;
   if (!text.startsWith('-')) return parseRfc3339(text);
   const agoMs = parseDuration(text.slice(1));

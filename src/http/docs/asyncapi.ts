@@ -73,7 +73,10 @@ const DEAD_LETTER_HEADERS_SCHEMA: Json = {
     [subject]: text('The subject that it came under'),
     [time]: text('When JetStream stored it', { format: 'date-time' }),
     [originalId]: text('Its `Nats-Msg-Id`, where it had one'),
-    [truncated]: text('There where the payload was cut, because the server takes no larger one', { const: 'true' }),
+    [truncated]: text(
+      'There where the payload was cut, because the server takes no larger one, or the id, because no header holds it',
+      { const: 'true' },
+    ),
   },
   description: 'Beside the headers of the original',
 };

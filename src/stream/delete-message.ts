@@ -1,0 +1,19 @@
+import { type JetStreamManager, NatsError } from 'nats';
+import { readMessage } from './read-message.js';
+
+/**
+ * Removes a message and overwrites what it held.
+ *
+ * @returns false where it was not there
+ * @throws NatsError where JetStream does not answer, or does not let us
+ */
+export async function deleteMessage(manager: JetStreamManager, stream: string, sequence: number): Promise<boolean> {
+  try {
+    return await manager.streams.deleteMessage(stream, sequence, true);
+  } catch (error) {
+    // Another may have removed it meanwhile; the server has several errors for that.
+    const isRefusal = error instanceof NatsError && error.api_error !== undefined;
+    if (isRefusal && (await readMessage(manager, stream, sequence)) === undefined) return false;
+    throw error;
+  }
+}
