@@ -6,6 +6,7 @@ import type { Lifecycle } from '../lifecycle.js';
 import { NatsServicesWorker } from '../projections/nats-services.js';
 import { PartitionKeeper } from '../projections/partition-keeper.js';
 import { Projector } from '../projections/projector.js';
+import { RetentionWorker } from '../projections/retention-worker.js';
 import { RollupWorker } from '../projections/rollup-worker.js';
 import { SessionWorker } from '../projections/session-worker.js';
 import { SummaryWorker } from '../projections/summary-worker.js';
@@ -60,6 +61,10 @@ export async function startProjections(config: Config, parts: ProjectionParts): 
   const rollups = new RollupWorker({ pool, databaseUrl, retentionDays, logger });
   rollups.start();
   lifecycle.onStop('rollups', () => rollups.stop());
+
+  const retention = new RetentionWorker({ pool, databaseUrl, retentionDays, logger, now: Date.now });
+  retention.start();
+  lifecycle.onStop('retention', () => retention.stop());
 
   const natsServices = new NatsServicesWorker({
     connection: parts.connection,

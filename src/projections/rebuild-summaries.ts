@@ -12,8 +12,8 @@ import { type BusinessTypes, emptyDelta, foldDelta, MAX_ROWS_PER_DELTA, type Sum
 
 export interface RebuildOptions {
   readonly business: BusinessTypes;
-  /** Identifies the mapping, so that a changed one is noticed. */
-  readonly businessHash: string;
+  /** Identifies the mapping and the retention, so that a change is noticed. */
+  readonly settingsHash: string;
   readonly keptSeconds: number;
   readonly signal: AbortSignal;
 }
@@ -45,7 +45,7 @@ export async function rebuildSummaries(
       const registry = await loadSeries(client);
       let step = 0;
       const tables = checkpoint?.generation ?? 0;
-      await redis.hset(meta, { sequence: `step-${step}`, business: options.businessHash, tables });
+      await redis.hset(meta, { sequence: `step-${step}`, business: options.settingsHash, tables });
       const apply = async (delta: SummaryDelta): Promise<void> => {
         const placed = { from: `step-${step}`, to: `step-${step + 1}`, delta: JSON.stringify(delta) };
         const reached = await applyDelta(redis, generation, placed, options.keptSeconds);

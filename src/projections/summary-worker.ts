@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
 import type { Lease } from '../store/lease.js';
+import { firstKeptDay } from '../store/partitions.js';
 import { readPosition } from '../store/summary-position.js';
 import { generationPrefix, OTHER, SUMMARY_FORMAT, USER_SETS, USERS_KEPT_MS } from '../store/summary-schema.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -60,7 +61,7 @@ interface OutboxRow {
  */
 export class SummaryWorker {
   readonly #stopping = new AbortController();
-  readonly #businessHash: string;
+  readonly #settingsHash: string;
   readonly #keptSeconds: number;
   #state: SummaryState = { kind: 'stopped' };
   #running: Promise<void> | undefined;
@@ -69,8 +70,8 @@ export class SummaryWorker {
   #cleanedAtMs = 0;
 
   constructor(private readonly dependencies: SummaryWorkerDependencies) {
-    this.#businessHash = createHash('sha256')
-      .update(JSON.stringify([SUMMARY_FORMAT, dependencies.business]))
+    this.#settingsHash = createHash('sha256')
+      .update(JSON.stringify([SUMMARY_FORMAT, dependencies.business, dependencies.retentionDays]))
       .digest('hex')
       .slice(0, 16);
     this.#keptSeconds = dependencies.retentionDays * DAY_S;
@@ -143,7 +144,7 @@ export class SummaryWorker {
     const { redis, pool } = this.dependencies;
     const found = await readPosition(redis);
     if (found === undefined) return await this.#rebuild('redis_empty', signal);
-    if (found.business !== this.#businessHash) return await this.#rebuild('business_mapping_changed', signal);
+    if (found.business !== this.#settingsHash) return await this.#rebuild('settings_changed', signal);
     if (!/^\d{1,18}$/.test(found.position)) return await this.#rebuild('position_unreadable', signal);
     const { rows } = await pool.query<OutboxRow>(
       `select from_sequence, to_sequence, delta::text as delta from summary_outbox
@@ -200,7 +201,7 @@ export class SummaryWorker {
     metrics.summaryRebuilds.inc({ reason });
     const { generation, position } = await rebuildSummaries(pool, redis, {
       business,
-      businessHash: this.#businessHash,
+      settingsHash: this.#settingsHash,
       keptSeconds: this.#keptSeconds,
       signal,
     });
@@ -209,7 +210,7 @@ export class SummaryWorker {
     return true;
   }
 
-  /** Drops deltas that were applied a while ago, and users whom no window reaches any more. */
+  /** Drops deltas that were applied a while ago, and users whom no window reaches any more, or the tables do not keep. */
   async #clean(): Promise<void> {
     const nowMs = Date.now();
     if (nowMs - this.#cleanedAtMs < CLEAN_INTERVAL_MS || this.#state.kind !== 'running') return;
@@ -222,8 +223,8 @@ export class SummaryWorker {
     const found = await readPosition(redis);
     if (found === undefined) return;
     const prefix = `${generationPrefix(found.generation)}u:`;
-    for (const set of await userSets(pool))
-      await redis.zremrangebyscore(`${prefix}${set}`, '-inf', nowMs - USERS_KEPT_MS);
+    const before = Math.max(nowMs - USERS_KEPT_MS, firstKeptDay(nowMs, this.dependencies.retentionDays) * DAY_S * 1000);
+    for (const set of await userSets(pool)) await redis.zremrangebyscore(`${prefix}${set}`, '-inf', `(${before}`);
   }
 
   #waitForWake(maxWaitMs: number): Promise<void> {

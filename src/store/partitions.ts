@@ -27,6 +27,11 @@ export function dayOf(timeMs: number): number {
   return Math.floor(timeMs / DAY_MS);
 }
 
+/** The first day (whole days since 1970) that is kept: an event of it may still be within the retention. */
+export function firstKeptDay(nowMs: number, retentionDays: number): number {
+  return dayOf(nowMs - retentionDays * DAY_MS);
+}
+
 /** `user_events_p20261124`. */
 export function partitionName(table: EventTable, day: number): string {
   return `${table}_p${isoDate(day).replaceAll('-', '')}`;

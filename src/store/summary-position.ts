@@ -6,7 +6,7 @@ export interface SummaryPosition {
   readonly generation: string;
   /** A stream sequence, or a step of a rebuild. */
   readonly position: string;
-  /** Identifies the mapping of event types to business numbers that it was folded with. */
+  /** Identifies the mapping of event types to business numbers, and the retention, that it was folded with. */
   readonly business: string;
   /** Generation of the tables that it was folded of; undefined where an earlier version of the service built it. */
   readonly tables: string | undefined;

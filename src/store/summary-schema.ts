@@ -6,8 +6,8 @@
  * the summaries; `CURRENT_KEY` names the one that is read, so that a rebuild is switched to at once.
  *
  *   {metrics}:current            → generation
- *   {metrics}:<gen>:meta         hash: sequence (the log position folded in), business (hash of that mapping), tables
- *                                (generation of the tables that it was folded of)
+ *   {metrics}:<gen>:meta         hash: sequence (the log position folded in), business (hash of that mapping and of the
+ *                                retention), tables (generation of the tables that it was folded of)
  * A hash of counts also holds `at`, the position that changed it last: a reader that knows it need not read it again.
  *
  *   {metrics}:<gen>:m:<second>   hash of counts, one minute     (kept 26 hours)

@@ -42,6 +42,12 @@ export interface StreamDifference {
 }
 
 const DAY_NS = 86_400 * 1e9;
+/**
+ * How much longer the log keeps an event than the tables do. They are kept by whole days: with a day more, every event of
+ * a day that is kept is in the log, so the day can be folded again. The hour is for clocks that differ and for a worker
+ * that is late.
+ */
+const LOG_KEPT_LONGER_NS = DAY_NS + 3_600 * 1e9;
 const STREAM_NOT_FOUND = 10059;
 const REPLICAS_NEED_A_CLUSTER = 10074;
 
@@ -55,7 +61,7 @@ export function wantedStreams(settings: StreamSettings): readonly Wanted[] {
       ...common,
       name: EVENTS_STREAM,
       subjects: ['metrics.events.>', ...settings.foreignSubjects],
-      max_age: settings.retentionDays * DAY_NS,
+      max_age: settings.retentionDays * DAY_NS + LOG_KEPT_LONGER_NS,
       max_bytes: settings.maxBytes > 0 ? settings.maxBytes : -1,
       duplicate_window: settings.dedupWindowSeconds * 1e9,
       // A full log refuses the new event, and its publisher knows; it never drops an old one quietly.

@@ -35,6 +35,11 @@ export class Ledger {
     entry.outcome = 'acknowledged';
   }
 
+  /** Events that are to go, by what a test does. */
+  forget(ids: RegExp): void {
+    for (const id of this.#entries.keys()) if (ids.test(id)) this.#entries.delete(id);
+  }
+
   get size(): number {
     return this.#entries.size;
   }

@@ -35,7 +35,7 @@ test('the streams are made as the contract has them, and a second start changes 
     [events?.discard, events?.retention, events?.storage, events?.deny_delete, events?.deny_purge],
     ['new', 'limits', 'file', true, true],
   );
-  assert.equal([events?.max_age, events?.duplicate_window], [90 * 86_400e9, 600e9]);
+  assert.equal([events?.max_age, events?.duplicate_window], [91 * 86_400e9 + 3_600e9, 600e9]);
   assert.equal((await findStream(manager, 'METRICS_ALERTS'))?.config.subjects, ['metrics.alert']);
   assert.is((await findStream(manager, 'METRICS_DEADLETTERS'))?.config.max_age, 30 * 86_400e9);
   assert.is((await findStream(manager, 'METRICS_ALERT_STATE'))?.config.max_msgs_per_subject, 1);
@@ -53,7 +53,7 @@ test('streams that differ are updated', async () => {
   assert.equal(await ensureStreams(manager, changed), []);
   const config = (await findStream(manager, 'METRICS'))?.config;
   assert.equal(config?.subjects, ['metrics.events.>', 'devices.>']);
-  assert.equal([config?.max_age, config?.duplicate_window], [30 * 86_400e9, 60e9]);
+  assert.equal([config?.max_age, config?.duplicate_window], [31 * 86_400e9 + 3_600e9, 60e9]);
   await close();
 });
 

@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  dayOf,
+  EVENT_TABLES,
+  type EventTable,
+  findPartition,
+  firstKeptDay,
+  listPartitions,
+} from '../../src/store/partitions.js';
+import { count, testPool } from '../support/database.js';
+import { SeededRandom } from '../support/random.js';
+import { waitFor } from '../support/servers.js';
+import { ServiceProcess } from '../support/service-process.js';
+import { assertInvariant, caughtUp, openStage, type Stage } from './stage.js';
+import { makeEvent, postBatch, publishToNats, type SentEvent } from './traffic.js';
+
+const test = suite('partitions and retention');
+
+const FULL = process.env.METRICS_FAULTS === 'full';
+const OLD_DAYS = FULL ? 80 : 8;
+const RETENTION_DAYS = 2;
+const MISSING_DAYS = FULL ? 10 : 2;
+const DAY_MS = 86_400_000;
+const EVENTS_PER_ROUND = 50;
+const MAX_LOCK_WAIT_MS = 1_000;
+const LOOK_MS = 20;
+
+/** Sends events of now until told to end; each counts in the ledger. */
+function keepSending(stage: Stage, random: SeededRandom): { end(): Promise<number> } {
+  let ended = false;
+  let sent = 0;
+  const run = async (): Promise<number> => {
+    while (!ended) {
+      const events = Array.from({ length: EVENTS_PER_ROUND }, () => makeEvent(random, `r-${sent++}`, Date.now()));
+      const half = EVENTS_PER_ROUND / 2;
+      await Promise.all([
+        publishToNats(stage.jetstream, stage.ledger, events.slice(0, half)),
+        postBatch(stage.client, stage.ledger, events.slice(half)),
+      ]);
+    }
+    return sent;
+  };
+  const running = run();
+  return {
+    end: () => {
+      ended = true;
+      return running;
+    },
+  };
+}
+
+/** Notes the longest wait for a lock that Postgres shows, ms, looking fifty times a second. */
+function watchLocks(url: string): { end(): Promise<number> } {
+  const pool = testPool(url, 1);
+  let ended = false;
+  const run = async (): Promise<number> => {
+    let longestMs = 0;
+    while (!ended) {
+      const { rows } = await pool.query<{ ms: number | null }>(
+        `select max(extract(epoch from clock_timestamp() - waitstart) * 1000)::float8 as ms from pg_locks
+         where not granted and locktype in ('relation', 'transactionid', 'tuple')
+           and database = (select oid from pg_database where datname = current_database())`,
+      );
+      longestMs = Math.max(longestMs, rows[0]?.ms ?? 0);
+      await sleep(LOOK_MS);
+    }
+    await pool.end();
+    return longestMs;
+  };
+  const running = run();
+  return {
+    end: () => {
+      ended = true;
+      return running;
+    },
+  };
+}
+
+/** Events of days past the new retention, spread over all of them. */
+async function sendOld(stage: Stage, random: SeededRandom): Promise<void> {
+  const events = Array.from({ length: OLD_DAYS * 20 }, (_, index) =>
+    makeEvent(random, `old-${index}`, Date.now() - (RETENTION_DAYS + 2 + (index % OLD_DAYS)) * DAY_MS),
+  );
+  await postBatch(stage.client, stage.ledger, events);
+  await caughtUp(stage);
+}
+
+/** The service starts again with a shorter retention. */
+async function restart(stage: Stage): Promise<Stage> {
+  await stage.service.end('SIGTERM');
+  const env = { ...stage.servers.env, METRICS_RETENTION_DAYS: String(RETENTION_DAYS) };
+  const service = await ServiceProcess.create(env);
+  await service.start();
+  const close = async (): Promise<void> => {
+    await service.end('SIGTERM');
+    await stage.close();
+  };
+  return { ...stage, service, client: await service.client(), close };
+}
+
+/** @throws where a partition is missing, or is not empty */
+async function dropEmptyPartitions({ pool }: Stage, day: number): Promise<void> {
+  for (const table of ['system_metrics', 'api_metrics'] as const) {
+    const partition = (await findPartition(pool, table, day)) ?? 'none';
+    assert.is(await count(pool, `select count(*) from ${partition}`), 0);
+    await pool.query(`drop table ${partition}`);
+  }
+}
+
+/** Twenty events of a day, of some of the tables. */
+function eventsOf(random: SeededRandom, prefix: string, day: number, tables: readonly EventTable[]): SentEvent[] {
+  const events: SentEvent[] = [];
+  for (let index = 0; events.length < 20; index += 1) {
+    const event = makeEvent(random, `${prefix}-${index}`, (day + 0.5) * DAY_MS);
+    if (tables.includes(event.table)) events.push(event);
+  }
+  return events;
+}
+
+test(`fault 21: ${MISSING_DAYS} days lose their partitions and ${OLD_DAYS} go by a shorter retention, under load: no insert fails, no lock is waited for over 1 s`, async () => {
+  const random = SeededRandom.announced('retention');
+  let stage = await openStage();
+  try {
+    await sendOld(stage, random);
+    // User events make the partitions of all three tables: the projector knows of two that are empty, and they go.
+    const missing = Array.from({ length: MISSING_DAYS }, (_, index) => dayOf(Date.now()) - 40 - index);
+    const known = missing.flatMap((day) => eventsOf(random, `known-${day}`, day, ['user_events']));
+    await postBatch(stage.client, stage.ledger, known);
+    await caughtUp(stage);
+    for (const day of missing) await dropEmptyPartitions(stage, day);
+    const events = missing.flatMap((day) => eventsOf(random, `missing-${day}`, day, EVENT_TABLES));
+    await publishToNats(stage.jetstream, stage.ledger, events);
+    await caughtUp(stage);
+    const { missing: lost, doubled } = await stage.ledger.audit(stage.pool);
+    assert.equal({ lost, doubled }, { lost: [], doubled: [] });
+    stage.ledger.forget(/^(?:known|missing|old)-/);
+
+    stage = await restart(stage);
+    const locks = watchLocks(stage.servers.database.url);
+    const sending = keepSending(stage, random);
+    const firstKept = firstKeptDay(Date.now(), RETENTION_DAYS);
+    await waitFor(
+      'the old days to be gone',
+      async () => {
+        const dashboard = await stage.client.get('/metrics/dashboard?from=-24h');
+        assert.is(dashboard.status, 200, dashboard.text);
+        const kept = await listPartitions(stage.pool, 'user_events');
+        return kept.every(({ day }) => day >= firstKept) ? true : undefined;
+      },
+      120_000,
+    );
+    const sent = await sending.end();
+    const longestMs = await locks.end();
+    const report = await assertInvariant(stage);
+    assert.is(report.rows, sent);
+    assert.ok(longestMs < MAX_LOCK_WAIT_MS, `a lock was waited for ${longestMs} ms`);
+    const stream = await (await stage.connection.jetstreamManager()).streams.info('METRICS');
+    assert.is(stream.config.max_age, ((RETENTION_DAYS + 1) * 86_400 + 3_600) * 1e9);
+    const gone = await count(stage.pool, 'select count(*) from user_events where created_at < now() - $1::interval', [
+      `${RETENTION_DAYS + 1} days`,
+    ]);
+    assert.is(gone, 0);
+    console.log(
+      `${missing.length} missing days made again, ${OLD_DAYS} days dropped while ${sent} events came; longest wait for a lock ${longestMs.toFixed(0)} ms`,
+    );
+  } finally {
+    await stage.close();
+  }
+});
+
+test.run();
