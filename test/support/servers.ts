@@ -16,7 +16,8 @@ import {
 } from '../../src/devservices/index.js';
 
 const FAST_POSTGRES = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '100' };
-const POLL_INTERVAL_MS = 10;
+const MIN_POLL_INTERVAL_MS = 10;
+const MAX_POLL_INTERVAL_MS = 50;
 
 // Whatever ends this process, its servers and folders go with it; scripts/test.mjs looks after what SIGKILL leaves.
 const pids = new Set<number>();
@@ -159,19 +160,21 @@ export async function testDatabase(
 }
 
 /**
- * Asks `check` every 10 ms until it answers something other than undefined, and answers that.
- * Throws with `what` when `boundMs` milliseconds have passed. What `check` throws is passed on at once.
+ * Asks `check` until it answers something other than undefined, and answers that: every 10 ms at first, then after a
+ * tenth of what has been waited, and at most every 50 ms, so that asking does not take the processor from what is waited
+ * for. Throws with `what` when `boundMs` milliseconds have passed. What `check` throws is passed on at once.
  */
 export async function waitFor<T>(
   what: string,
   check: () => Promise<T | undefined> | T | undefined,
   boundMs = 10_000,
 ): Promise<T> {
-  const deadlineMs = performance.now() + boundMs;
-  while (performance.now() < deadlineMs) {
+  const startedMs = performance.now();
+  for (let waitedMs = 0; waitedMs < boundMs; waitedMs = performance.now() - startedMs) {
     const found = await check();
     if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
+    const pauseMs = Math.min(Math.max(MIN_POLL_INTERVAL_MS, waitedMs / 10), MAX_POLL_INTERVAL_MS);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
   throw new Error(`waited ${boundMs} ms in vain for ${what}`);
 }

@@ -105,16 +105,20 @@ const test = suite('queries while Redis or Postgres is away');
 test.before(async () => {
   postgres = await startTestPostgres();
   await migrate(postgres.url);
-});
-test.before.each(async () => {
-  if (postgres === undefined) throw new Error('not started');
-  await postgres.start();
   opened = await open(postgres);
 });
-test.after.each(async () => {
+test.after(async () => {
   await opened?.stop();
+  await postgres?.stop();
 });
-test.after(() => postgres?.stop());
+
+/** What is answered while nothing is away; each test leaves things so, but for the last two. */
+function normalAnswer(): Promise<Summary> {
+  return waitFor('an answer from Redis', async () => {
+    const summary = await bench().summary();
+    return summary.degraded ? undefined : summary;
+  });
+}
 
 /** The answer without what tells where it came from. */
 function numbersOf({ source: _source, degraded: _degraded, ...numbers }: Summary): object {
@@ -130,11 +134,7 @@ async function expectFallback(normal: Summary): Promise<void> {
 }
 
 async function expectReturn(normal: Summary): Promise<void> {
-  const answer = await waitFor('an answer from Redis', async () => {
-    const summary = await bench().summary();
-    return summary.degraded ? undefined : summary;
-  });
-  assert.equal(answer, normal);
+  assert.equal(await normalAnswer(), normal);
 }
 
 /** Without the check of readiness, which a busy Redis refuses. */
@@ -154,7 +154,7 @@ function commandLine(line: string): Promise<unknown> {
 }
 
 test('Redis that was killed: the same numbers from Postgres, and from Redis again when it is back', async () => {
-  const normal = await bench().summary();
+  const normal = await normalAnswer();
   assert.equal([normal.source, normal.degraded], ['redis', false]);
   await bench().server.kill();
   await expectFallback(normal);
@@ -164,7 +164,7 @@ test('Redis that was killed: the same numbers from Postgres, and from Redis agai
 });
 
 test('Redis that hangs costs one query a wait of a second, and the next none', async () => {
-  const normal = await bench().summary();
+  const normal = await normalAnswer();
   bench().server.signal('SIGSTOP');
   await expectFallback(normal);
   const startMs = performance.now();
@@ -174,15 +174,8 @@ test('Redis that hangs costs one query a wait of a second, and the next none', a
   await expectReturn(normal);
 });
 
-test('Redis that was emptied answers nothing until it is rebuilt', async () => {
-  const normal = await bench().summary();
-  await bench().worker.stop();
-  await command('FLUSHALL');
-  await expectFallback(normal);
-});
-
 test('Redis that is busy with a script', async () => {
-  const normal = await bench().summary();
+  const normal = await normalAnswer();
   await command('CONFIG', 'SET', 'busy-reply-threshold', '10');
   const endless = command('EVAL', 'while true do end', '0').catch(() => undefined);
   await waitFor('BUSY', () =>
@@ -197,19 +190,21 @@ test('Redis that is busy with a script', async () => {
   await expectReturn(normal);
 });
 
+let folded = EVENTS;
 for (const [what, begin, end] of [
   ['is full', 'CONFIG SET maxmemory 1', 'CONFIG SET maxmemory 0'],
   ['has become a replica', 'REPLICAOF 127.0.0.1 1', 'REPLICAOF NO ONE'],
 ] as const) {
   test(`Redis that ${what} still answers, but with what it held before: after a few seconds it is left`, async () => {
-    const before = await bench().summary();
+    const before = await normalAnswer();
     await commandLine(begin);
     const more = randomEvents(200, 8, bench().nowMs, 2).map((event, index) => ({
       ...event,
-      id: `more${index}`,
-      sequence: EVENTS + 1 + index,
+      id: `more${folded + index}`,
+      sequence: folded + 1 + index,
     }));
     await foldEvents(bench().pool, more);
+    folded += more.length;
     bench().worker.wake();
     const after = await waitFor(
       'an answer from Postgres',
@@ -227,7 +222,7 @@ for (const [what, begin, end] of [
 
 test('Postgres away: Redis answers on, and dashboards are unavailable', async () => {
   const { postgres, nowMs, dashboards, health, prometheus } = bench();
-  const normal = await bench().summary();
+  const normal = await normalAnswer();
   const question = questionOf(nowMs);
   const dashboard = await dashboards.execute(new GetDashboard(question));
   assert.ok([288, 289].includes(dashboard.series.requests.length));
@@ -237,6 +232,14 @@ test('Postgres away: Redis answers on, and dashboards are unavailable', async ()
   assert.ok((await health.execute()).services.length > 0);
   assert.ok((await prometheus.execute()).length > 0);
   await expectUnavailable(() => dashboards.execute(new GetDashboard(question)));
+  await postgres.start();
+});
+
+test('Redis that was emptied answers nothing until it is rebuilt', async () => {
+  const normal = await normalAnswer();
+  await bench().worker.stop();
+  await command('FLUSHALL');
+  await expectFallback(normal);
 });
 
 test('Redis and Postgres away: every query is unavailable by name', async () => {
