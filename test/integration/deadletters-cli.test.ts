@@ -1,19 +1,15 @@
-import { execFile } from 'node:child_process';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ListDocument, ReplayDocument, ShowDocument } from '../../src/cli/deadletters-text.js';
 import { freePort, type ManagedServer } from '../../src/devservices/index.js';
 import { parkDeadLetters } from '../../src/stream/dead-letters.js';
 import { parkNotice } from '../../src/stream/dead-notices.js';
+import { type Ended, runHere } from '../support/command-line.js';
 import { allLetters } from '../support/letters.js';
 import { openLog, type TestLog } from '../support/log.js';
 import { message } from '../support/messages.js';
 import { startTestNats } from '../support/servers.js';
 
-const MAIN = join(import.meta.dirname, '../../src/main.js');
-const COMMAND_TIMEOUT_MS = 60_000;
 const LOGIN = 'metrics.events.user.user_login';
 const HOUR_MS = 3_600_000;
 
@@ -54,19 +50,8 @@ test.after(async () => {
   await nats.stop();
 });
 
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 function run(args: readonly string[], url = nats.url): Promise<Ended> {
-  const options = { cwd: tmpdir(), env: { PATH: process.env.PATH, NATS_URL: url }, timeout: COMMAND_TIMEOUT_MS };
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [MAIN, 'deadletters', ...args], options, (_error, stdout, stderr) => {
-      resolve({ status: child.exitCode, stdout, stderr });
-    });
-  });
+  return runHere(['deadletters', ...args], { NATS_URL: url });
 }
 
 test('list tells what lies there, and nothing of what stood in it', async () => {

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../src/devservices/index.js';
 import type { Projector, ProjectorDependencies } from '../../src/projections/projector.js';
 import { openStore, type TestStore } from '../support/database.js';
+import { allLetters, forgetIds } from '../support/letters.js';
 import { openLog, type TestLog } from '../support/log.js';
 import { codec } from '../support/messages.js';
 import { newProjector, untilProjected } from '../support/projection.js';
@@ -85,6 +86,26 @@ test('folded from its beginning, it gives one shape', async () => {
   assert.equal(await rows(), [...shape, ['e-3', 7, null]]);
   const { state } = await opened().log.manager.streams.info('METRICS_DEADLETTERS');
   assert.is(state.messages, 2, 'nothing was parked again');
+});
+
+test('folded once more after days, it parks what is new, and nothing twice', async () => {
+  const { log } = opened();
+  await forgetIds(log, 'METRICS_DEADLETTERS', 'metrics.deadletter.probe');
+  await opened().store.pool.query(
+    'truncate system_metrics, user_events, api_metrics, projection_checkpoints, summary_outbox, known_series',
+  );
+  const { now } = Date;
+  Date.now = () => now() + 2 * 86_400_000;
+  try {
+    await project();
+  } finally {
+    Date.now = now;
+  }
+  const letters = (await allLetters(log)).filter(({ kind }) => kind === 'event');
+  assert.equal(
+    letters.map(({ reason, logSequence }) => [reason, logSequence]),
+    [2, 3, 5].map((sequence) => ['unsupported_version', sequence]),
+  );
 });
 
 test.run();
