@@ -64,6 +64,9 @@ export interface AlertsTrialConfig extends Pick<Config, 'nats' | 'retentionDays'
   readonly alerts: RulesConfig;
 }
 
+/** What folding the log as the projector does takes. */
+export type FoldConfig = ServersConfig & Pick<Config, 'retentionDays' | 'sources' | 'business'>;
+
 const NATS_PROTOCOLS = ['nats:', 'tls:'];
 const KEY_TYPES: Readonly<Record<PublicKeyAlgorithm, string>> = { RS256: 'rsa', ES256: 'ec', EdDSA: 'ed25519' };
 const MIN_SECRET_BYTES = 32;
@@ -97,7 +100,7 @@ export function loadConfig(env: Environment): Config {
     },
     ...read.optional('prometheusToken', 'PROMETHEUS_TOKEN'),
     sources: read.sources(),
-    business: read.file('BUSINESS_FILE', 'business.yaml', loadBusiness, NO_BUSINESS),
+    business: read.business(),
     alerts: readAlerts(read),
   };
   if (read.problems.length > 0) throw new ConfigError(read.problems);
@@ -150,6 +153,19 @@ export function loadLogConfig(env: Environment): LogConfig {
 }
 
 /**
+ * What folding the log takes, for commands that need nothing else.
+ *
+ * @throws ConfigError with every problem found
+ */
+export function loadFoldConfig(env: Environment): FoldConfig {
+  const read = new Reader(env);
+  const fold = { retentionDays: read.retentionDays(), sources: read.sources(), business: read.business() };
+  const config = { ...readServers(read), ...fold };
+  if (read.problems.length > 0) throw new ConfigError(read.problems);
+  return deepFreeze(config);
+}
+
+/**
  * What trying rules of alerts takes, for commands that need nothing else.
  *
  * @throws ConfigError with every problem found
@@ -181,6 +197,10 @@ class Reader extends EnvReader {
 
   sources(): readonly SourceEntry[] {
     return this.file('SOURCES_FILE', 'sources.yaml', loadSources, []);
+  }
+
+  business(): BusinessMapping {
+    return this.file('BUSINESS_FILE', 'business.yaml', loadBusiness, NO_BUSINESS);
   }
 
   databaseUrl(): string {

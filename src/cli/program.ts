@@ -53,6 +53,7 @@ export async function runProgram(args: readonly string[], env: Environment, root
   const end = (ended: number): void => {
     status = ended;
   };
+  addRebuild(program, env, end);
   addAlerts(program, env, end);
   addDeadLetters(program, env, end);
 
@@ -62,6 +63,37 @@ export async function runProgram(args: readonly string[], env: Environment, root
   } catch (error) {
     return explain(error);
   }
+}
+
+/** `rebuild`: tables and summaries are folded anew while the old ones answer. */
+function addRebuild(program: Command, env: Environment, end: (status: number) => void): void {
+  program
+    .command('rebuild')
+    .description('fold the log anew beside the live tables, compare, and swap, while the service runs')
+    .argument('[projection]', 'system_metrics, user_events, api_metrics, summaries or all')
+    .option('--dry-run', 'compare and swap nothing')
+    .option('--keep', 'keep the replaced tables for --rollback')
+    .option('--rollback', 'bring the replaced tables back, with what came since')
+    .option('--resume', 'go on with a rebuild that was interrupted')
+    .option('--abort', 'clear away a rebuild that was interrupted')
+    .option('--force', 'swap although rows would be lost')
+    .option('--json', 'for programs')
+    .action(async (projection: string | undefined, options: Record<string, unknown>) => {
+      const { runRebuild } = await import('./rebuild.js');
+      const { dryRun, keep, rollback, resume, abort, force, json } = options;
+      end(
+        await runRebuild(env, {
+          projection,
+          dryRun: dryRun === true,
+          keep: keep === true,
+          rollback: rollback === true,
+          resume: resume === true,
+          abort: abort === true,
+          force: force === true,
+          json: json === true,
+        }),
+      );
+    });
 }
 
 /** `alerts check`, `test` and `backtest`: rules are tried before they page anybody. */

@@ -10,8 +10,11 @@ export type DropOutcome = 'dropped' | 'absent' | 'busy';
  * Who comes while this waits for a lock waits behind it: for at most the three tables together, which is below a second.
  */
 const LOCK_TIMEOUT_MS = 300;
-/** A lock that was not to be had, and a deadlock, which the same patience ends. */
-const BUSY = new Set(['55P03', '40P01']);
+/**
+ * A lock that was not to be had, a deadlock, which the same patience ends, and a partition that is no longer there, or no
+ * longer the table's: a rebuild has replaced the tables or moved the partition meanwhile.
+ */
+const BUSY = new Set(['55P03', '40P01', '42P01']);
 
 /**
  * Drops the partitions of a day (whole days since 1970), and adds what they contribute to the counters since the

@@ -2,7 +2,7 @@ import type { Pool, PoolClient } from 'pg';
 import {
   type Checkpoint,
   moveCheckpoint,
-  readCheckpoint,
+  readCheckpoints,
   restartCheckpoint,
   SESSIONS_PROJECTION,
   TABLES_PROJECTION,
@@ -55,10 +55,10 @@ export function nextStep(own: Checkpoint, tables: Checkpoint | undefined): NextS
  * @param epoch the one that this process began
  */
 export async function foldSessions(pool: Pool, epoch: number): Promise<FoldStep> {
-  const [own, tables] = await Promise.all([
-    readCheckpoint(pool, SESSIONS_PROJECTION),
-    readCheckpoint(pool, TABLES_PROJECTION),
-  ]);
+  // At once: a generation that both were given in one transaction must not look like two.
+  const checkpoints = await readCheckpoints(pool, [SESSIONS_PROJECTION, TABLES_PROJECTION]);
+  const own = checkpoints.get(SESSIONS_PROJECTION);
+  const tables = checkpoints.get(TABLES_PROJECTION);
   if (own === undefined || own.epoch !== epoch) return { kind: 'fenced' };
   const next = nextStep(own, tables);
   if (tables === undefined || next === 'wait') return { kind: 'idle', sequence: own.sequence, whole: true };

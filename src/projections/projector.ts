@@ -15,11 +15,12 @@ import { EVENTS_STREAM, findStream } from '../stream/streams.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import { checkLog } from './check-log.js';
+import { findRefusedRows, type WriteMode } from './insert-rows.js';
 import { loadSeries } from './load-series.js';
 import { forgetRollups } from './mark-rollups.js';
 import { type FoldContext, type PreparedBatch, prepareBatch, setAside } from './prepare-batch.js';
 import { type BusinessTypes, foldDelta, MAX_ROWS_PER_DELTA } from './summary-delta.js';
-import { findRefusedRows, type WriteMode, writeBatch } from './write-batch.js';
+import { writeBatch } from './write-batch.js';
 
 export interface ProjectorDependencies {
   readonly connection: NatsConnection;

@@ -1,5 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { KEEP_TABLES } from '../store/partitions.js';
 import { inTransaction } from '../store/postgres.js';
 import { REQUEST_DISTRIBUTIONS, REQUEST_SUMS, REQUEST_TOTALS } from '../store/rollups.js';
 import { DAY_S, HOUR_S } from '../store/summary-schema.js';
@@ -39,7 +40,7 @@ export async function rollUpDays(pool: Pool, signal: AbortSignal): Promise<boole
       await replaceRollups(client, pool, signal, DAY_S, days, checkpoint?.sequence ?? 0, () => addHours(client, days));
       return true;
     },
-    'begin isolation level repeatable read',
+    `begin isolation level repeatable read; ${KEEP_TABLES}`,
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { KEEP_TABLES } from '../store/partitions.js';
 import { inTransaction } from '../store/postgres.js';
 import {
   type MarkedSeconds,
@@ -82,7 +83,7 @@ export async function rollUp(pool: Pool, { seconds, starts }: DueRollups, signal
         insertSlices(client, seconds, joinStretches(starts, seconds)),
       );
     },
-    'begin isolation level repeatable read',
+    `begin isolation level repeatable read; ${KEEP_TABLES}`,
   );
 }
 

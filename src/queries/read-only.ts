@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import { KEEP_TABLES } from '../store/partitions.js';
 import { inTransaction } from '../store/postgres.js';
 import type { AnswerRest } from './answer-cache.js';
 
@@ -16,6 +17,6 @@ export function readOnly<T>(pool: Pool, work: (client: PoolClient) => Promise<T>
   return inTransaction(
     pool,
     work,
-    `begin isolation level repeatable read read only; set local statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
+    `begin isolation level repeatable read read only; set local statement_timeout = ${STATEMENT_TIMEOUT_MS}; ${KEEP_TABLES}`,
   );
 }

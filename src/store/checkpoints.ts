@@ -32,7 +32,11 @@ export const TABLES_PROJECTION = 'tables';
 /** The fold of the tables' user events into sessions. The name is permanent. */
 export const SESSIONS_PROJECTION = 'sessions';
 
+/** The fold of the log into tables that are to take the place of the live ones. The name is permanent. */
+export const REBUILD_PROJECTION = 'rebuild';
+
 interface CheckpointRow {
+  readonly name: string;
   readonly sequence: string;
   readonly epoch: string;
   readonly holder: string;
@@ -45,13 +49,48 @@ interface CheckpointRow {
 }
 
 const COLUMNS =
-  'sequence, epoch, holder, stream_created_at, last_event_id, last_stored_at_ms, halt_reason, whole_from, generation';
+  'name, sequence, epoch, holder, stream_created_at, last_event_id, last_stored_at_ms, halt_reason, whole_from, generation';
 
 /** Reads a checkpoint; undefined before the first projector ran. */
 export async function readCheckpoint(client: Pool | PoolClient, name: string): Promise<Checkpoint | undefined> {
   const { rows } = await client.query<CheckpointRow>(`select ${COLUMNS} from projection_checkpoints where name = $1`, [
     name,
   ]);
+  return rows[0] === undefined ? undefined : fromRow(rows[0]);
+}
+
+/** Reads several as of one moment. */
+export async function readCheckpoints(
+  client: Pool | PoolClient,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, Checkpoint>> {
+  const { rows } = await client.query<CheckpointRow>(
+    `select ${COLUMNS} from projection_checkpoints where name = any($1)`,
+    [names],
+  );
+  return new Map(rows.map((row) => [row.name, fromRow(row)]));
+}
+
+/** Reads it and keeps it from being moved until the transaction ends. */
+export async function lockCheckpoint(client: PoolClient, name: string): Promise<Checkpoint | undefined> {
+  const { rows } = await client.query<CheckpointRow>(
+    `select ${COLUMNS} from projection_checkpoints where name = $1 for update`,
+    [name],
+  );
+  return rows[0] === undefined ? undefined : fromRow(rows[0]);
+}
+
+/**
+ * Begins a new epoch of a projection that has a checkpoint.
+ *
+ * @returns undefined where it has none
+ */
+export async function renewEpoch(pool: Pool, name: string, holder: string): Promise<Checkpoint | undefined> {
+  const { rows } = await pool.query<CheckpointRow>(
+    `update projection_checkpoints set epoch = epoch + 1, holder = $2, updated_at = now()
+     where name = $1 returning ${COLUMNS}`,
+    [name, holder],
+  );
   return rows[0] === undefined ? undefined : fromRow(rows[0]);
 }
 
@@ -62,7 +101,7 @@ export async function readCheckpoint(client: Pool | PoolClient, name: string): P
  * @param streamCreatedAt when the stream was created; kept from the first event on
  */
 export async function beginEpoch(
-  pool: Pool,
+  pool: Pool | PoolClient,
   name: string,
   holder: string,
   streamCreatedAt: string,
@@ -132,6 +171,20 @@ export async function nextGeneration(client: PoolClient): Promise<void> {
   await client.query('update projection_checkpoints set generation = generation + 1 where name = $1', [
     TABLES_PROJECTION,
   ]);
+}
+
+/**
+ * The same, where user events stay as they are or the summaries alone are to be folded anew: the sessions are taken for
+ * those of the next generation, if they are those of this one.
+ */
+export async function nextGenerationOfSummaries(client: PoolClient): Promise<void> {
+  await client.query(
+    `update projection_checkpoints set generation = generation + 1
+     where name = $1 or (
+       name = $2 and generation = (select generation from projection_checkpoints where name = $1)
+     )`,
+    [TABLES_PROJECTION, SESSIONS_PROJECTION],
+  );
 }
 
 /** Notes another time of creation for a stream that was found to be the same; fenced like every write. */

@@ -19,6 +19,13 @@ export const SHADOW_SCHEMA = 'metrics_shadow';
 export const PREVIOUS_SCHEMA = 'metrics_previous';
 export type TableSchema = typeof LIVE_SCHEMA | typeof SHADOW_SCHEMA | typeof PREVIOUS_SCHEMA;
 
+/**
+ * Keeps the tables from being replaced until the transaction ends. To be said before its first snapshot, of a transaction
+ * that sees one snapshot only: one that is older than the swap would look up the new tables by name and see the rows that
+ * they had a while ago. Days may be dropped meanwhile.
+ */
+export const KEEP_TABLES = 'lock table only user_events, only system_metrics, only api_metrics in access share mode';
+
 const DAY_MS = 86_400_000;
 const LOCK_TIMEOUT_MS = 1_000;
 

@@ -28,6 +28,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'config-error',
     'version',
     'wait-for-server',
+    'events',
+    'projections',
     'queries',
     'store',
     'stream',
