@@ -56,6 +56,14 @@ export async function runProgram(args: readonly string[], env: Environment, root
   addRebuild(program, env, end);
   addAlerts(program, env, end);
   addDeadLetters(program, env, end);
+  program
+    .command('erase')
+    .description('remove everything that names a person: log, tables, dead letters, summaries')
+    .requiredOption('--user <id>', 'as `user_id` has it')
+    .option('--json', 'for programs')
+    .action(async ({ user, json }: { user: string; json?: true }) =>
+      end(await (await import('./erase.js')).runErase(env, user, json === true)),
+    );
 
   try {
     await program.parseAsync(args, { from: 'user' });

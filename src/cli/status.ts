@@ -2,7 +2,7 @@ import type { Environment } from '../config.js';
 import { loadServersConfig } from '../config.js';
 import { GetStatusHandler, type OperationalStatus } from '../queries/get-status.js';
 import { openPool } from '../store/postgres.js';
-import { openRedis } from '../store/redis.js';
+import { openRedis, redisAnswered } from '../store/redis.js';
 import { connectNats } from '../stream/connection.js';
 import { describeStreams, storedAtMs } from '../stream/describe-streams.js';
 import { EVENTS_STREAM } from '../stream/streams.js';
@@ -34,9 +34,7 @@ async function readStatus(env: Environment): Promise<OperationalStatus> {
     const away = (): never => {
       throw new Error('NATS does not answer');
     };
-    await new Promise((resolve) =>
-      redis.status === 'ready' ? resolve(true) : redis.once('ready', resolve).once('error', resolve),
-    );
+    await redisAnswered(redis);
     return await new GetStatusHandler({
       pool,
       redis,

@@ -1,7 +1,19 @@
+import type { Pool } from 'pg';
 import { type CodecOptions, decodeMessage } from '../events/codec.js';
+import type { EventKind, LogEvent } from '../events/kinds.js';
 import type { Checkpoint } from '../store/checkpoints.js';
+import { type EventTable, TIME_COLUMNS } from '../store/partitions.js';
 import type { JetStreamManager, StreamInfo } from '../stream/connection.js';
 import { readMessage } from '../stream/read-message.js';
+
+/** A message is asked for by itself: of one person's events, more may lie one behind the other. */
+const MAX_ERASED_TOGETHER = 5_000;
+const DAY_MS = 86_400_000;
+const TABLES: Readonly<Record<EventKind, EventTable>> = {
+  user: 'user_events',
+  system: 'system_metrics',
+  api: 'api_metrics',
+};
 
 export type LogVerdict =
   | { readonly kind: 'same_log' }
@@ -15,13 +27,15 @@ export type LogVerdict =
  *
  * The message at the checkpoint decides: its id and the moment at which JetStream stored it. The time of the stream's
  * creation only counts where that message has left the log, because nats-server 2.9 gives another one after a stream
- * was updated and the server restarted.
+ * was updated and the server restarted. Where it was erased (`metrics erase`), the one before it decides that the tables
+ * have a row of.
  */
 export async function checkLog(
   manager: JetStreamManager,
   stream: StreamInfo,
   checkpoint: Checkpoint,
   codec: CodecOptions,
+  pool: Pool,
 ): Promise<LogVerdict> {
   const { name } = stream.config;
   if (checkpoint.sequence === 0) return { kind: 'same_log' };
@@ -38,6 +52,10 @@ export async function checkLog(
       ? { kind: 'same_log' }
       : different(`${name} has another event at ${checkpoint.sequence} than the one that was projected`);
   }
+  if (stream.state.first_seq < checkpoint.sequence) {
+    const before = await findBefore(manager, stream, checkpoint.sequence, codec);
+    if (before !== undefined && (await hasRow(pool, before))) return { kind: 'same_log' };
+  }
   const created = String(stream.created);
   if (created !== checkpoint.streamCreatedAt) {
     return different(
@@ -46,6 +64,32 @@ export async function checkLog(
   }
   const expired = stream.state.first_seq - checkpoint.sequence - 1;
   return expired > 0 ? { kind: 'expired', events: expired } : { kind: 'same_log' };
+}
+
+/** The nearest event before a sequence; undefined where none is near. */
+async function findBefore(
+  manager: JetStreamManager,
+  stream: StreamInfo,
+  beforeSequence: number,
+  codec: CodecOptions,
+): Promise<LogEvent | undefined> {
+  const first = Math.max(stream.state.first_seq, beforeSequence - MAX_ERASED_TOGETHER);
+  for (let sequence = beforeSequence - 1; sequence >= first; sequence -= 1) {
+    const message = await readMessage(manager, stream.config.name, sequence);
+    const decoded = message === undefined ? undefined : decodeMessage(message, codec);
+    if (decoded?.ok === true) return decoded.value;
+  }
+  return undefined;
+}
+
+/** Whether the tables were folded from this event; a resend of it may have come first, with the same id. */
+async function hasRow(pool: Pool, { kind, id, occurredAtMs }: LogEvent): Promise<boolean> {
+  const table = TABLES[kind];
+  const { rows } = await pool.query(
+    `select from ${table} where event_id = $1 and ${TIME_COLUMNS[table]} between $2 and $3 limit 1`,
+    [id, new Date(occurredAtMs - DAY_MS), new Date(occurredAtMs)],
+  );
+  return rows.length > 0;
 }
 
 function different(reason: string): LogVerdict {

@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
-import { MARKED_SECONDS, MINUTES_MARKED_MS } from '../store/rollups.js';
-import { MINUTE_S } from '../store/summary-schema.js';
+import { MARKED_SECONDS, MINUTES_MARKED_MS, ROLLUP_TABLES } from '../store/rollups.js';
+import { DAY_S, MINUTE_S } from '../store/summary-schema.js';
 
 /**
  * Marks the hours and minutes that rows fall into as touched, so that their rollups of earlier positions are not used any
@@ -35,6 +35,44 @@ export async function markRollups(
      on conflict (seconds, starts_at) do update set sequence = excluded.sequence, marked_at = now()`,
     [marks.map(({ seconds }) => seconds), marks.map(({ startsAtS }) => startsAtS), sequence],
   );
+}
+
+/** Below every position of the log: a rollup that contains it is never up to date. */
+const NO_SEQUENCE = -1;
+
+/**
+ * Takes away the rollups of the minutes, hours and days in which rows of the past were changed or taken out, in the
+ * transaction that did so. They are made again. A mark alone would not do: such a change has no position in the log, and
+ * a roll-up that goes on at this moment would look like one that knows of it. So a row without a position is put there:
+ * that roll-up waits for it or fails.
+ *
+ * @param times of the rows, ms since 1970
+ * @param sequence the log position of the tables
+ */
+export async function dropRollups(
+  client: PoolClient,
+  times: readonly number[],
+  sequence: number,
+  nowMs: number,
+): Promise<void> {
+  await markRollups(client, times, sequence, nowMs);
+  for (const seconds of [...MARKED_SECONDS, DAY_S]) {
+    const starts = [...new Set(times.map((timeMs) => Math.floor(timeMs / (seconds * 1000)) * seconds))];
+    starts.sort((a, b) => a - b);
+    await client.query(
+      `insert into rollups (seconds, starts_at, sequence)
+       select $1, to_timestamp(starts_at_s), ${NO_SEQUENCE} from unnest($2::bigint[]) as touched (starts_at_s)
+       on conflict (seconds, starts_at) do update set sequence = excluded.sequence`,
+      [seconds, starts],
+    );
+    for (const table of ROLLUP_TABLES) {
+      await client.query(
+        `delete from ${table}
+         where seconds = $1 and starts_at in (select to_timestamp(s) from unnest($2::bigint[]) as touched (s))`,
+        [seconds, starts],
+      );
+    }
+  }
 }
 
 /**

@@ -126,7 +126,7 @@ export class Projector {
     const stream = await findStream(manager, EVENTS_STREAM);
     if (stream === undefined) throw new Error(`The stream ${EVENTS_STREAM} does not exist`);
     const checkpoint = await beginEpoch(pool, TABLES_PROJECTION, this.dependencies.holder, String(stream.created));
-    const verdict = await checkLog(manager, stream, checkpoint, this.dependencies.codec);
+    const verdict = await checkLog(manager, stream, checkpoint, this.dependencies.codec, pool);
     if (verdict.kind === 'different_log') return await this.#halt(checkpoint, verdict.reason);
     await noteStreamCreated(pool, TABLES_PROJECTION, checkpoint, String(stream.created));
     if (checkpoint.sequence === 0) await forgetRollups(pool);

@@ -14,7 +14,6 @@ export const LOCKS = {
   natsServices: 7,
   rebuild: 8,
   retention: 9,
-  erase: 10,
 } as const;
 export type LockName = keyof typeof LOCKS;
 

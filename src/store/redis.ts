@@ -32,3 +32,11 @@ export function openRedis(settings: RedisSettings, commandTimeoutMs: number, onE
   redis.on('error', onError);
   return redis;
 }
+
+/** Waits until a connection that was just opened is ready, or has failed once. @returns whether it is ready */
+export async function redisAnswered(redis: Redis): Promise<boolean> {
+  if (redis.status === 'ready') return true;
+  return await new Promise((resolve) => {
+    redis.once('ready', () => resolve(true)).once('error', () => resolve(false));
+  });
+}

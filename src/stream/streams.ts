@@ -66,7 +66,9 @@ export function wantedStreams(settings: StreamSettings): readonly Wanted[] {
       duplicate_window: settings.dedupWindowSeconds * 1e9,
       // A full log refuses the new event, and its publisher knows; it never drops an old one quietly.
       discard: DiscardPolicy.New,
-      deny_delete: true,
+      // A person's events are taken out of it one by one (`metrics erase`), which JetStream may be told to deny only for
+      // good. Who else may, is for NATS' accounts to say.
+      deny_delete: false,
       deny_purge: true,
     },
     { ...common, name: ALERTS_STREAM, subjects: [ALERT_SUBJECT], max_age: 365 * DAY_NS, duplicate_window: DAY_NS },

@@ -33,7 +33,7 @@ test('the streams are made as the contract has them, and a second start changes 
   assert.equal(events?.subjects, ['metrics.events.>', 'appointments.created']);
   assert.equal(
     [events?.discard, events?.retention, events?.storage, events?.deny_delete, events?.deny_purge],
-    ['new', 'limits', 'file', true, true],
+    ['new', 'limits', 'file', false, true],
   );
   assert.equal([events?.max_age, events?.duplicate_window], [91 * 86_400e9 + 3_600e9, 600e9]);
   assert.equal((await findStream(manager, 'METRICS_ALERTS'))?.config.subjects, ['metrics.alert']);
