@@ -174,12 +174,12 @@ async function checkLive(dependencies: RebuildDependencies): Promise<RebuildOutc
 }
 
 async function checkSameLog(
-  { manager, codec }: RebuildDependencies,
+  { manager, codec, pool }: RebuildDependencies,
   checkpoint: Checkpoint,
 ): Promise<RebuildOutcome | undefined> {
   const stream = await findStream(manager, EVENTS_STREAM);
   if (stream === undefined) return refused('different_log', `${EVENTS_STREAM} does not exist`);
-  const verdict = await checkLog(manager, stream, checkpoint, codec);
+  const verdict = await checkLog(manager, stream, checkpoint, codec, pool);
   return verdict.kind === 'different_log' ? refused('different_log', verdict.reason) : undefined;
 }
 
