@@ -100,13 +100,16 @@ export async function runDrop(env: Environment, given: readonly string[], option
       return USAGE;
     }
     const missing: number[] = [];
+    const progress = new Progress('dead letters');
     for (let start = 0; start < sequences.length; start += CHUNK_LETTERS) {
       const chunk = sequences.slice(start, start + CHUNK_LETTERS);
       const removed = await Promise.all(
-        chunk.map((sequence) => deleteMessage(parts.manager, DEAD_LETTERS_STREAM, sequence)),
+        chunk.map((sequence) => deleteMessage(parts.manager, DEAD_LETTERS_STREAM, sequence, 'overwrite')),
       );
       missing.push(...chunk.filter((_sequence, index) => removed[index] === false));
+      progress.update(start + chunk.length, sequences.length);
     }
+    progress.abandon();
     const document = { dropped: sequences.length - missing.length, no_such_letter: missing };
     print(options, document, () => `dropped ${document.dropped}\n`);
     for (const sequence of missing) process.stderr.write(`There is no dead letter ${sequence}\n`);

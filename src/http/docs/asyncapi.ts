@@ -2,6 +2,7 @@ import type { TObject } from 'typebox';
 import { VERSION_HEADER } from '../../events/codec.js';
 import { ApiEventSchema, SystemEventSchema, TOKEN_PATTERN, UserEventSchema } from '../../events/kinds.js';
 import { DEAD_LETTER_HEADERS } from '../../stream/dead-letters.js';
+import { REPLAYED_FROM_HEADER } from '../../stream/replay-letters.js';
 import {
   ALERT_SUBJECT,
   ALERTS_STREAM,
@@ -55,6 +56,9 @@ const EVENT_HEADERS: Json = {
       '`metrics.user.<event_type>.v<n>`, `metrics.system.v<n>` or `metrics.api.v<n>`, n being the version of its shape',
     ),
     'ce-time': text('When it happened, where the data has no `occurred_at`', { format: 'date-time' }),
+    [REPLAYED_FROM_HEADER]: text('Of what `metrics deadletters replay` brought in: where in METRICS it came first', {
+      pattern: '^[0-9]+$',
+    }),
     [VERSION_HEADER]: text('The version of its shape, in the place of `schema_version` in the body', {
       pattern: '^[1-9][0-9]*$',
     }),

@@ -48,6 +48,7 @@ test("the product's example is stored as it stands", async () => {
   assert.is(stored.id, id);
   assert.is(stored.subject, 'metrics.events.user.user_login');
   assert.is(stored.body.user_id, 1);
+  assert.is(stored.body.schema_version, 1);
   assert.equal(stored.body.metadata, { browser: 'chrome', ip: '192.168.1.1' });
 });
 
@@ -119,6 +120,13 @@ const BAD_BODIES: [name: string, body: string | Buffer, contentType: string, sta
   ['unknown kind', '{"kind":"else","event_type":"a"}', 'application/json', 422, 'invalid_fields'],
   ['event type with a wildcard', '{"event_type":"a.>"}', 'application/json', 422, 'invalid_fields'],
   ['event type with CR LF', '{"event_type":"a\\r\\nPUB x 0"}', 'application/json', 422, 'invalid_fields'],
+  [
+    'a version that is not known yet',
+    '{"event_type":"a","schema_version":2}',
+    'application/json',
+    422,
+    'unsupported_version',
+  ],
   ['user id beyond int32', '{"event_type":"a","user_id":2147483648}', 'application/json', 422, 'invalid_fields'],
   ['U+0000', '{"event_type":"a","metadata":{"x":"\\u0000"}}', 'application/json', 422, 'text_not_storable'],
   [
