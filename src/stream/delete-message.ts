@@ -5,7 +5,7 @@ import { readMessage } from './read-message.js';
 export type Removal = 'overwrite' | 'forget';
 
 /**
- * Removes a message.
+ * Removes a message, and overwrites what it held unless told otherwise.
  *
  * @returns false where it was not there
  * @throws NatsError where JetStream does not answer, or does not let us
@@ -14,7 +14,7 @@ export async function deleteMessage(
   manager: JetStreamManager,
   stream: string,
   sequence: number,
-  removal: Removal,
+  removal: Removal = 'overwrite',
 ): Promise<boolean> {
   try {
     return await manager.streams.deleteMessage(stream, sequence, removal === 'overwrite');
