@@ -2,8 +2,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../src/devservices/index.js';
 import type { Projector, ProjectorDependencies } from '../../src/projections/projector.js';
+import { rebuildTables } from '../../src/projections/rebuild/rebuild-tables.js';
+import { EVENT_TABLES } from '../../src/store/partitions.js';
 import { openStore, type TestStore } from '../support/database.js';
-import { allLetters, forgetIds } from '../support/letters.js';
+import { allLetters, forgetIds, lettersByReason } from '../support/letters.js';
 import { openLog, type TestLog } from '../support/log.js';
 import { codec } from '../support/messages.js';
 import { newProjector, untilProjected } from '../support/projection.js';
@@ -13,6 +15,7 @@ import { LATER_UPCASTS } from '../support/upcasts.js';
 const context: { nats?: ManagedServer; log?: TestLog; store?: TestStore } = {};
 const test = suite('A log of mixed versions');
 const LOGIN = 'metrics.events.user.user_login';
+const ONE_SHAPE = ['a-1', 'b-2', 'c-3', 'd-1'].map((id) => [id, 7, { n: 1 }]);
 const LATER = { codec: { ...codec(), upcasts: LATER_UPCASTS } };
 
 function opened(): { log: TestLog; store: TestStore } {
@@ -82,8 +85,7 @@ test('folded from its beginning, it gives one shape', async () => {
     'truncate system_metrics, user_events, api_metrics, projection_checkpoints, summary_outbox, known_series',
   );
   await project(LATER);
-  const shape = ['a-1', 'b-2', 'c-3', 'd-1'].map((id) => [id, 7, { n: 1 }]);
-  assert.equal(await rows(), [...shape, ['e-3', 7, null]]);
+  assert.equal(await rows(), [...ONE_SHAPE, ['e-3', 7, null]]);
   const { state } = await opened().log.manager.streams.info('METRICS_DEADLETTERS');
   assert.is(state.messages, 2, 'nothing was parked again');
 });
@@ -106,6 +108,26 @@ test('folded once more after days, it parks what is new, and nothing twice', asy
     letters.map(({ reason, logSequence }) => [reason, logSequence]),
     [2, 3, 5].map((sequence) => ['unsupported_version', sequence]),
   );
+});
+
+test('rebuilt by a later version, it has one shape, and no letter more', async () => {
+  const { log, store } = opened();
+  const letters = await lettersByReason(log);
+  const outcome = await rebuildTables(
+    {
+      ...log,
+      ...LATER,
+      pool: store.pool,
+      databaseUrl: store.url,
+      holder: 'test',
+      signal: new AbortController().signal,
+      onProgress: () => undefined,
+    },
+    { kind: 'begin', tables: EVENT_TABLES, wishes: { keep: false, dryRun: false, summaries: false }, force: false },
+  );
+  assert.is(outcome.kind, 'swapped');
+  assert.equal(await rows(), [...ONE_SHAPE, ['e-3', 7, null]]);
+  assert.equal(await lettersByReason(log), letters);
 });
 
 test.run();
