@@ -17,15 +17,26 @@ import { startTestNats, startTestRedis, testDatabase, testPrograms } from '../..
 
 const STOP_BOUND_MS = 10_000;
 const test = suite<{ root: string; lines: string[]; services: DevServices | undefined }>('servers for development');
+const roots: string[] = [];
+function newRoot(): string {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), 'dev-')));
+  chmodSync(root, 0o711);
+  roots.push(root);
+  return root;
+}
+test.before((context) => {
+  // One for all, since making a Postgres cluster is most of what a first start costs.
+  context.root = newRoot();
+});
 test.before.each((context) => {
-  context.root = realpathSync(mkdtempSync(join(tmpdir(), 'dev-')));
-  chmodSync(context.root, 0o711);
   context.lines = [];
 });
 test.after.each(async (context) => {
   await context.services?.stop();
   context.services = undefined;
-  rmSync(context.root, { recursive: true, force: true, maxRetries: 5 });
+});
+test.after(() => {
+  for (const root of roots) rmSync(root, { recursive: true, force: true, maxRetries: 5 });
 });
 
 /** The programs that the tests use, as if they were installed: the ways without any are tried by two-commands and apt. */
@@ -111,8 +122,8 @@ test('a server that an earlier start left hanging is ended, and one it wrote not
   assert.match(lines.join('\n'), /nats: ending process/);
 });
 
-test('called off in the middle, a start leaves nothing running', async (context) => {
-  const { root } = context;
+test('called off in the middle, a first start leaves nothing running', async () => {
+  const root = newRoot();
   const controller = new AbortController();
   const error = await startDevServices({
     root,
@@ -134,7 +145,7 @@ test('servers that the environment names are used, and not ended', async (contex
     REDIS_HOST: '127.0.0.1',
     REDIS_PORT: String(redis.port),
   };
-  const services = await startDevServices({ root: context.root, env, log: (line) => context.lines.push(line) });
+  const services = await startDevServices({ root: newRoot(), env, log: (line) => context.lines.push(line) });
   assert.equal(services.env, env);
   assert.equal(services.started, []);
   assert.is(context.lines.filter((line) => line.includes('from the environment')).length, 3);
