@@ -1,4 +1,5 @@
-// npm test: installs, builds, finds the servers' programs and runs every test file in a process of its own.
+// npm test: installs, builds, finds the servers' programs and runs every test file in a process of its own, the unit tests
+// of a folder in one.
 //   node scripts/test.mjs [part of a path ...]   only the files whose paths hold one of these
 //   node scripts/test.mjs --coverage             also measures what of src the tests execute (coverage/index.html)
 //   node scripts/test.mjs containers             test/containers alone, which needs a Docker engine or root and apt

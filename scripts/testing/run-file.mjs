@@ -1,6 +1,7 @@
-// Runs one test file in a process of its own, with a time limit.
+// Runs one test file, or several that share a process, with a time limit.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isFinished, readCounts } from './counts.mjs';
 
@@ -11,6 +12,7 @@ const LINGER_TIMEOUT_MS = 15_000;
 const END_TIMEOUT_MS = 5000;
 const POLL_INTERVAL_MS = 100;
 const MAX_OUTPUT_CHARACTERS = 2_000_000;
+const RUN_SUITES = join(import.meta.dirname, 'run-suites.mjs');
 
 function killGroup(pid, signal) {
   try {
@@ -46,14 +48,15 @@ async function end(child, hasEnded) {
 
 /**
  * @param {string} node path of the Node.js to use
- * @param {string} path the compiled test file
+ * @param {string[]} paths the compiled test files
  * @param {{cwd: string, env: NodeJS.ProcessEnv, signal: AbortSignal}} options `signal` ends it early
  * @returns {Promise<{passed: number, failed: number, skipped: number, trouble?: string, output: string, seconds: number}>}
  */
-export async function runFile(node, path, { cwd, env, signal }) {
+export async function runFile(node, paths, { cwd, env, signal }) {
   const startedMs = performance.now();
   // A group of its own: the terminal's Ctrl-C reaches the runner alone, and all that the file starts can be ended.
-  const child = spawn(node, ['--enable-source-maps', path], {
+  const program = paths.length === 1 ? paths : [RUN_SUITES, ...paths];
+  const child = spawn(node, ['--enable-source-maps', ...program], {
     cwd,
     env,
     detached: true,

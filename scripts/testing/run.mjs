@@ -57,7 +57,7 @@ export class Run {
       TMPDIR: makeFolder(join(dir, 'tmp')),
       ...(postgres ? { METRICS_TEST_POSTGRES_URL: postgres.url } : {}),
     };
-    const result = await runFile(node, file.path, { cwd: root, env: fileEnv, signal });
+    const result = await runFile(node, file.paths, { cwd: root, env: fileEnv, signal });
     const leftCount = await clearAway(dir, devservices);
     this.#results.push({ ...result, name: file.name });
     this.#tell(file.name, result, leftCount, print);

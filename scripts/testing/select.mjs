@@ -3,8 +3,9 @@ import { readdirSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 
 const CONTAINERS = 'test/containers/';
+const UNIT = 'test/unit/';
 /** The rest in the order of their cost: most mistakes show in what is quick. */
-const ORDER = ['test/unit/', 'test/integration/', 'test/acceptance/', 'test/faults/'];
+const ORDER = [UNIT, 'test/integration/', 'test/acceptance/', 'test/faults/'];
 
 function compiledTests(folder) {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
@@ -34,21 +35,33 @@ function rank(name) {
   return place === -1 ? ORDER.length : place;
 }
 
+/** What a unit test loads costs more than its tests, so those of a folder share a process. The others have servers. */
+function shareProcesses(files) {
+  const groups = new Map();
+  for (const file of files) {
+    const isUnit = file.name.startsWith(UNIT);
+    const key = isUnit ? file.name.slice(0, file.name.indexOf('/', UNIT.length) + 1) || UNIT : file.name;
+    groups.set(key, [...(groups.get(key) ?? []), file]);
+  }
+  return [...groups].map(([key, members]) => ({
+    name: members.length === 1 ? members[0].name : `${key}* (${members.length} files)`,
+    paths: members.map(({ path }) => path),
+    needsServers: !key.startsWith(UNIT),
+  }));
+}
+
 /**
  * @param {string} root the project's folder
  * @param {{filters: string[], containers: boolean}} wanted parts of paths; test/containers only when asked for
- * @returns {{name: string, path: string, needsServers: boolean}[]} `name` as in test/unit/x.test.ts
+ * @returns {{name: string, paths: string[], needsServers: boolean}[]} what shares a process; `name` as in
+ *   test/unit/x.test.ts, or as in test/unit/http/* (7 files)
  */
 export function selectTests(root, { filters, containers }) {
   const dist = join(root, 'dist');
-  return compiledTests(join(dist, 'test'))
+  const files = compiledTests(join(dist, 'test'))
     .map((path) => ({ path, name: relative(dist, path).split(sep).join('/').replace(/\.js$/, '.ts') }))
     .filter(({ name }) => name.startsWith(CONTAINERS) === containers)
     .filter(({ name }) => filters.length === 0 || filters.some((filter) => name.includes(filter.replace(/^\.\//, ''))))
-    .sort((a, b) => rank(a.name) - rank(b.name) || (a.name < b.name ? -1 : 1))
-    .map(({ path, name }) => ({
-      path,
-      name,
-      needsServers: !name.startsWith('test/unit/'),
-    }));
+    .sort((a, b) => rank(a.name) - rank(b.name) || (a.name < b.name ? -1 : 1));
+  return shareProcesses(files);
 }
