@@ -44,6 +44,13 @@ export async function runProgram(args: readonly string[], env: Environment, root
   command('status', 'streams, projections and their lag', async ({ json }) =>
     (await import('./status.js')).runStatus(env, json === true),
   ).option('--json', 'for programs');
+  command('verify', 'fold the log and compare it with the tables and with Redis; changes nothing', async (options) => {
+    const { from, to, json } = options;
+    return (await import('./verify.js')).runVerify(env, { from: textOf(from), to: textOf(to), json: json === true });
+  })
+    .option('--from <day>', 'first day (UTC) of what happened, as 2026-11-24')
+    .option('--to <day>', 'last day')
+    .option('--json', 'for programs');
   command('token', 'sign a token with JWT_SECRET', async (options) =>
     (await import('./print-token.js')).runToken(env, options),
   )
@@ -171,7 +178,7 @@ function addDeadLetters(program: Command, env: Environment, end: (status: number
     .action(async (given: string[], options: LetterOptions) => end(await (await load()).runDrop(env, given, options)));
 }
 
-function textOf(option: string | true | undefined): string | undefined {
+function textOf(option: unknown): string | undefined {
   return typeof option === 'string' ? option : undefined;
 }
 

@@ -6,6 +6,7 @@ import { openRedis, redisAnswered } from '../store/redis.js';
 import { connectNats } from '../stream/connection.js';
 import { describeStreams, storedAtMs } from '../stream/describe-streams.js';
 import { EVENTS_STREAM } from '../stream/streams.js';
+import { redisAnswered } from './redis-answered.js';
 
 const REDIS_TIMEOUT_MS = 2_000;
 

@@ -12,14 +12,15 @@ import { CHANGED_AT_FIELD, generationPrefix, MINUTES_KEPT_S } from '../store/sum
  * summaries are built anew. Numbers are printed by `%.0f`, because Lua's own way turns to exponents at 10^14.
  *
  * KEYS[1] the generation's meta hash
- * ARGV    prefix, from, to, delta as JSON, seconds that hours and days are kept, seconds that minutes are kept
+ * ARGV    prefix, from, to, delta as JSON, seconds that hours and days are kept, seconds that minutes are kept, and,
+ *         of a generation that is not to stay, the second (since 1970) at which its keys expire
  */
 const APPLY_DELTA = `
 local meta, prefix, from, to = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local position = redis.call('HGET', meta, 'sequence')
 if position ~= from then return position end
 local delta = cjson.decode(ARGV[4])
-local kept, minutes_kept = tonumber(ARGV[5]), tonumber(ARGV[6])
+local kept, minutes_kept, lives = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7] or '')
 local function whole(n) return string.format('%.0f', n) end
 local damaged = false
 local function add(key, field, count)
@@ -85,7 +86,7 @@ for _, entry in ipairs(maxima) do
 end
 for key, expires in pairs(expiries) do
   redis.call('HSET', key, '${CHANGED_AT_FIELD}', to)
-  redis.call('EXPIREAT', key, whole(expires))
+  redis.call('EXPIREAT', key, whole(lives and math.min(lives, expires) or expires))
 end
 for series, gauge in pairs(delta.gauges) do
   local known = redis.call('HGET', prefix .. 'gauges', series)
@@ -106,6 +107,12 @@ for service, time in pairs(delta.seen) do
 end
 for set, users in pairs(delta.users) do
   for user, time in pairs(users) do redis.call('ZADD', prefix .. 'u:' .. set, 'GT', whole(time), user) end
+end
+if lives then
+  for _, key in ipairs({ 'http', 'duration', 'events', 'gauges', 'seen' }) do
+    redis.call('EXPIREAT', prefix .. key, whole(lives))
+  end
+  for set in pairs(delta.users) do redis.call('EXPIREAT', prefix .. 'u:' .. set, whole(lives)) end
 end
 if damaged then to = 'damaged' end
 redis.call('HSET', meta, 'sequence', to)
@@ -135,6 +142,7 @@ export interface PlacedDelta {
  * Applies one delta to a generation.
  *
  * @param keptSeconds how long hours and days are kept
+ * @param expiresAtS of a generation that is not to stay: when its keys expire, seconds since 1970
  * @returns the generation's position afterwards: `to`, or another where the delta did not fit
  * @throws what Redis says; whether the delta was applied is then unknown, and its position tells
  */
@@ -143,6 +151,7 @@ export async function applyDelta(
   generation: string,
   { from, to, delta }: PlacedDelta,
   keptSeconds: number,
+  expiresAtS?: number,
 ): Promise<string | null> {
   const prefix = generationPrefix(generation);
   return await redis.applySummaryDelta(
@@ -153,5 +162,6 @@ export async function applyDelta(
     delta,
     String(keptSeconds),
     String(MINUTES_KEPT_S),
+    expiresAtS === undefined ? '' : String(expiresAtS),
   );
 }

@@ -69,7 +69,7 @@ export async function rebuildSummaries(
 }
 
 /** What days contributed that were dropped. */
-function deltaOfBase(base: Counters): SummaryDelta {
+export function deltaOfBase(base: Counters): SummaryDelta {
   const delta = emptyDelta();
   for (const kind of COUNTER_KINDS) Object.assign(delta[kind], Object.fromEntries(base[kind]));
   return delta;

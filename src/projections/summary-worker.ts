@@ -1,17 +1,17 @@
-import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
 import type { Lease } from '../store/lease.js';
 import { firstKeptDay } from '../store/partitions.js';
 import { readPosition } from '../store/summary-position.js';
-import { generationPrefix, OTHER, SUMMARY_FORMAT, USER_SETS, USERS_KEPT_MS } from '../store/summary-schema.js';
+import { generationPrefix, OTHER, USER_SETS, USERS_KEPT_MS } from '../store/summary-schema.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import { applyDelta, defineApplyDelta } from './apply-delta.js';
 import { keepLeading } from './keep-leading.js';
 import { rebuildSummaries } from './rebuild-summaries.js';
 import type { BusinessTypes } from './summary-delta.js';
+import { settingsHash } from './summary-identity.js';
 
 export interface SummaryWorkerDependencies {
   readonly pool: Pool;
@@ -70,10 +70,7 @@ export class SummaryWorker {
   #cleanedAtMs = 0;
 
   constructor(private readonly dependencies: SummaryWorkerDependencies) {
-    this.#settingsHash = createHash('sha256')
-      .update(JSON.stringify([SUMMARY_FORMAT, dependencies.business, dependencies.retentionDays]))
-      .digest('hex')
-      .slice(0, 16);
+    this.#settingsHash = settingsHash(dependencies.business, dependencies.retentionDays);
     this.#keptSeconds = dependencies.retentionDays * DAY_S;
     defineApplyDelta(dependencies.redis);
   }

@@ -44,7 +44,8 @@ export function partitionName(table: EventTable, day: number): string {
   return `${table}_p${isoDate(day).replaceAll('-', '')}`;
 }
 
-function isoDate(day: number): string {
+/** `2026-11-24`, of a day as `dayOf` counts them. */
+export function isoDate(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10);
 }
 

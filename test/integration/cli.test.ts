@@ -8,6 +8,7 @@ import type { Environment } from '../../src/config.js';
 import { freePort } from '../../src/devservices/index.js';
 import type { OperationalStatus } from '../../src/queries/get-status.js';
 import { type Ended, MAIN, runHere, runProcess } from '../support/command-line.js';
+import { testPool } from '../support/database.js';
 import { waitFor } from '../support/servers.js';
 import { startTestService, TestClient, type TestService } from '../support/service.js';
 
@@ -38,7 +39,7 @@ test('help is no mistake, anything unknown is', async () => {
   assert.match((await runAlone(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
   const help = await run(['--help']);
   assert.is(help.status, 0);
-  for (const command of ['serve', 'migrate', 'token', 'status']) assert.match(help.stdout, command);
+  for (const command of ['serve', 'migrate', 'token', 'status', 'verify']) assert.match(help.stdout, command);
   for (const wrong of [[], ['nothing'], ['token', '--nothing'], ['token', '--ttl', 'soon'], ['status', 'more']]) {
     const { status, stdout, stderr } = await run(wrong);
     assert.is(status, 2, wrong.join(' '));
@@ -91,9 +92,39 @@ test('status tells of streams and projections, as a table and as JSON', async ()
   );
 });
 
+test('verify finds everything as the log says, or says what is not, with status 1', async () => {
+  const client = await TestClient.of(service.app.port);
+  await client.post('/metrics/events', { event_type: 'user_login', user_id: 1, id: 'verified' });
+  await waitFor('the summaries', async () => {
+    const { projections } = (await client.get('/health/detailed')).json() as OperationalStatus;
+    return projections.every(({ lag_events, sequence }) => lag_events === 0 && sequence !== 0) ? true : undefined;
+  });
+  const fine = await run(['verify', '--json']);
+  assert.is(fine.status, 0, fine.stdout + fine.stderr);
+  assert.is(JSON.parse(fine.stdout).equal, true);
+  const pool = testPool(service.servers.database.url, 1);
+  await pool.query(`update user_events set user_id = 2 where event_id = 'verified'`);
+  const wrong = await run(['verify']);
+  await pool.query(`update user_events set user_id = 1 where event_id = 'verified'`);
+  await pool.end();
+  assert.is(wrong.status, 1, wrong.stderr);
+  assert.match(wrong.stdout, 'changed 1: verified');
+  assert.match(wrong.stdout, 'Not everything is as the log says');
+  for (const days of [
+    ['--from', '2026-02-30'],
+    ['--from', '2026-11-24', '--to', '2026-11-23'],
+  ]) {
+    assert.is((await run(['verify', ...days])).status, 2);
+  }
+});
+
 test('a server that is away gives 3', async () => {
   const nobody = await freePort();
   assert.is((await runAlone(['status'], { NATS_URL: `nats://127.0.0.1:${nobody}`, JWT_SECRET: '' })).status, 3);
+  assert.is((await run(['verify'], { NATS_URL: `nats://127.0.0.1:${nobody}` })).status, 3);
+  const withoutRedis = await run(['verify'], { REDIS_PORT: String(nobody) });
+  assert.is(withoutRedis.status, 3);
+  assert.match(withoutRedis.stdout, 'Redis does not answer');
   const migrate = await run(['migrate'], {
     DATABASE_URL: `postgresql://postgres:secret-word@127.0.0.1:${nobody}/metrics_db`,
   });
