@@ -5,12 +5,11 @@ import { parseRfc3339 } from '../events/time.js';
 import { type VerifyOutcome, verify } from '../projections/verify/verify.js';
 import { dayOf } from '../store/partitions.js';
 import { openPool } from '../store/postgres.js';
-import { openRedis } from '../store/redis.js';
+import { openRedis, redisAnswered } from '../store/redis.js';
 import { ConnectionWatch, connectNats, isNatsTrouble } from '../stream/connection.js';
 import { FeedBroken } from '../stream/log-feed.js';
 import { ServerUnreachable } from '../wait-for-server.js';
 import { Progress } from './progress.js';
-import { redisAnswered } from './redis-answered.js';
 import { stopOnSignal } from './stop-signal.js';
 import { verifyText } from './verify-text.js';
 

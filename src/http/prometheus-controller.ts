@@ -9,10 +9,12 @@ import {
   renderExposition,
 } from '../queries/exposition.js';
 import { GetPrometheus } from '../queries/get-prometheus.js';
+import { GetStatus } from '../queries/get-status.js';
 import { QueryUnavailable } from '../queries/unavailable.js';
 import { bearerToken, Public, unauthorized } from './auth/jwt-guard.js';
 import { chooseExposition } from './exposition-format.js';
 import { HttpContext } from './http-context.js';
+import { setProjectionGauges } from './projection-gauges.js';
 
 /** What Prometheus scrapes: the platform's metrics from the log, and the service's own. */
 @Controller('metrics/prometheus')
@@ -27,7 +29,8 @@ export class PrometheusController {
   async scrape(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     const { prometheusToken, metrics } = this.context;
     if (prometheusToken !== undefined) checkToken(request, prometheusToken);
-    const platform = await this.#platform();
+    const [platform, status] = await Promise.all([this.#platform(), this.queryBus.execute(new GetStatus())]);
+    setProjectionGauges(metrics, status.projections);
     metrics.platformReadable.set(platform === undefined ? 0 : 1);
     const own = registryFamilies(await metrics.registry.getMetricsAsJSON());
     const format = chooseExposition(request.headers.accept);

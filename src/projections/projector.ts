@@ -216,7 +216,6 @@ export class Projector {
         stopTimer();
         metrics.rowsProjected.inc(outcome.inserted);
         metrics.duplicatesDropped.inc(outcome.duplicates);
-        metrics.projectionPosition.set({ projection: TABLES_PROJECTION }, outcome.checkpoint.sequence);
         onCommit();
         return outcome.checkpoint;
       } catch (error) {

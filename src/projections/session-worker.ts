@@ -99,10 +99,9 @@ export class SessionWorker {
   }
 
   #note(step: Exclude<FoldStep, { kind: 'fenced' }>): void {
-    const { logger, metrics } = this.dependencies;
+    const { logger } = this.dependencies;
     if (step.kind === 'begun_anew') logger.warn('The tables were made anew: the sessions are folded again');
     this.#state = step.whole ? { kind: 'running', sequence: step.sequence } : { kind: 'rebuilding' };
-    metrics.projectionPosition.set({ projection: SESSIONS_PROJECTION }, step.sequence);
   }
 
   async #clean(): Promise<void> {

@@ -171,7 +171,6 @@ export class SummaryWorker {
 
   #atSequence(sequence: number): void {
     this.#state = { kind: 'running', sequence };
-    this.dependencies.metrics.projectionPosition.set({ projection: 'summaries' }, sequence);
   }
 
   /** No delta follows the position: either it is the checkpoint, or one of the two was rolled back. */

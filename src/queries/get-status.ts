@@ -1,8 +1,15 @@
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
-import { type Checkpoint, readCheckpoint, SESSIONS_PROJECTION, TABLES_PROJECTION } from '../store/checkpoints.js';
+import {
+  type Checkpoint,
+  readCheckpoint,
+  SESSIONS_PROJECTION,
+  SUMMARIES_PROJECTION,
+  TABLES_PROJECTION,
+} from '../store/checkpoints.js';
 import { readPosition } from '../store/summary-position.js';
+import { PositionRates } from './position-rates.js';
 import { QueryUnavailable, within } from './unavailable.js';
 
 /** One stream as JetStream describes it. */
@@ -37,6 +44,8 @@ export interface ProjectionStatus {
   readonly lag_events: number | null;
   /** Age of the oldest event that is not folded in yet. */
   readonly lag_seconds: number | null;
+  /** How fast it moves: over the past minute, or since this process was asked before. */
+  readonly events_per_second: number | null;
   readonly epoch: number | null;
   readonly holder: string | null;
 }
@@ -84,6 +93,8 @@ const CHECK_TIMEOUT_MS = 2_000;
 
 @QueryHandler(GetStatus)
 export class GetStatusHandler implements IQueryHandler<GetStatus> {
+  readonly #rates = new PositionRates();
+
   constructor(private readonly dependencies: StatusDependencies) {}
 
   async execute(): Promise<OperationalStatus> {
@@ -104,7 +115,7 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
     const tables = states.tables ?? (halted === null ? undefined : { kind: 'halted', reason: halted });
     const projections = await Promise.all([
       this.#projection('tables', tables, checkpoint?.sequence, lastSequence, checkpoint),
-      this.#projection('summaries', states.summaries, position, lastSequence, undefined),
+      this.#projection('summaries', states.summaries, position, lastSequence, postgres.value?.summaries),
       this.#projection('sessions', states.sessions, sessions?.sequence, lastSequence, sessions),
     ]);
     return {
@@ -135,6 +146,7 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
       sequence: known,
       lag_events: lag,
       lag_seconds: lag === null || known === null ? null : await this.#ageSeconds(lag, known + 1),
+      events_per_second: known === null ? null : this.#rates.note(name, known, performance.now()),
       epoch: owner?.epoch ?? null,
       holder: owner?.holder ?? null,
     };
@@ -147,13 +159,14 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
   }
 }
 
-/** Where the projections stand that keep their place in Postgres; undefined before they began. */
-async function readCheckpoints(pool: Pool): Promise<Record<'tables' | 'sessions', Checkpoint | undefined>> {
-  const [tables, sessions] = await Promise.all([
+/** What Postgres knows of the projections, of the summaries their leader alone; undefined before they began. */
+async function readCheckpoints(pool: Pool): Promise<Record<ProjectionName, Checkpoint | undefined>> {
+  const [tables, summaries, sessions] = await Promise.all([
     readCheckpoint(pool, TABLES_PROJECTION),
+    readCheckpoint(pool, SUMMARIES_PROJECTION),
     readCheckpoint(pool, SESSIONS_PROJECTION),
   ]);
-  return { tables, sessions };
+  return { tables, summaries, sessions };
 }
 
 interface Checked<T> {

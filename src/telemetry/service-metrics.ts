@@ -51,12 +51,6 @@ export function createServiceMetrics() {
       buckets: DURATION_BOUNDS_S,
       registers,
     }),
-    projectionPosition: new Gauge({
-      name: 'metrics_service_projection_position',
-      help: 'Sequence of the last event that a projection contains',
-      labelNames: ['projection'] as const,
-      registers,
-    }),
     projectionFailures: new Counter({
       name: 'metrics_service_projection_failures_total',
       help: 'Attempts of a projection that failed and were tried again, by reason',
@@ -80,7 +74,21 @@ export function createServiceMetrics() {
       labelNames: ['channel', 'outcome'] as const,
       registers,
     }),
+    ...projectionMetrics(registers),
     ...alertMetrics(registers),
+  };
+}
+
+/** How far the projections are, as `metrics status` tells: set at each scrape, and the same in every process. */
+function projectionMetrics(registers: Registry[]) {
+  const gauge = (name: string, help: string) =>
+    new Gauge({ name: `metrics_service_projection_${name}`, help, labelNames: ['projection'] as const, registers });
+  return {
+    projectionPosition: gauge('position', 'Sequence of the last event that a projection contains'),
+    projectionLagEvents: gauge('lag_events', 'Events of the log that a projection does not contain yet'),
+    projectionLagSeconds: gauge('lag_seconds', 'Age of the oldest event that a projection does not contain yet'),
+    projectionRate: gauge('events_per_second', 'How fast a projection moves: over a minute, or since the last scrape'),
+    projectionEpoch: gauge('epoch', 'Number of the leader of a projection; each new one has the next'),
   };
 }
 

@@ -163,6 +163,7 @@ export const STATUS: OperationalStatus = {
       sequence: 42,
       lag_events: 0,
       lag_seconds: 0,
+      events_per_second: 12.5,
       epoch: 1,
       holder: 'metrics-1',
     },

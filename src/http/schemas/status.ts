@@ -16,6 +16,7 @@ const ProjectionSchema = Type.Object(
     sequence: orNull('How far it is in the log'),
     lag_events: orNull('How many events of the log it has not folded in'),
     lag_seconds: orNull('Age of the oldest of them, seconds'),
+    events_per_second: orNull('How fast it moves: over the past minute, or since this process was asked before'),
     epoch: orNull('Number of its leader'),
     holder: textOrNull('Its leader'),
   },

@@ -158,10 +158,10 @@ async function compareTables(
 }
 
 /** What is other about the log than when the tables were folded of it; undefined where it is the same. */
-async function otherLog({ manager, codec }: VerifyParts, checkpoint: Checkpoint): Promise<string | undefined> {
+async function otherLog({ manager, codec, pool }: VerifyParts, checkpoint: Checkpoint): Promise<string | undefined> {
   const stream = await findStream(manager, EVENTS_STREAM);
   if (stream === undefined) return `The stream ${EVENTS_STREAM} does not exist`;
-  const verdict = await checkLog(manager, stream, checkpoint, codec);
+  const verdict = await checkLog(manager, stream, checkpoint, codec, pool);
   return verdict.kind === 'different_log' ? verdict.reason : undefined;
 }
 
