@@ -14,7 +14,8 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist/src ./dist/src
 COPY --from=build /app/dist/migrations ./dist/migrations
-COPY --from=build /app/web ./web
+COPY --from=build /app/dist/page ./dist/page
+COPY --from=build /app/web/docs ./web/docs
 COPY config/alerts.yaml config/business.yaml config/sources.yaml ./config/
 # The user that the base image has for this. Nothing is written to the file system: it may be read-only.
 USER node

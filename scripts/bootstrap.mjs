@@ -23,10 +23,13 @@ export const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const NEEDED_NODE = [22, 22];
 const LOCK_TIMEOUT_MS = 600_000;
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-const CODE_FOLDERS = ['src', 'migrations', 'test', 'bench'];
+const CODE_FOLDERS = ['src', 'migrations', 'test', 'bench', 'web'];
 const OTHER_INPUTS = ['config', 'tsconfig.json', 'package.json'];
+const PAGE_INPUTS = ['web', 'scripts/build-page.mjs', 'package-lock.json'];
 const installStampFile = join(root, 'node_modules', '.metrics-stamp');
 const buildStampFile = join(root, 'dist', '.metrics-build');
+const pageFolder = join(root, 'dist', 'page');
+const pageStampFile = join(pageFolder, '.metrics-build');
 
 /** A complaint for the person at the terminal; needs no stack trace. */
 export class NotReady extends Error {}
@@ -37,12 +40,13 @@ export class NotReady extends Error {}
  * @returns {Promise<string>} the path of a Node.js from 22.22 on
  */
 export async function ensureReady({ log = (line) => process.stderr.write(`${line}\n`) } = {}) {
-  if (isInstalled() && isBuilt()) return findNode();
+  if (isInstalled() && isBuilt() && isPageBuilt()) return findNode();
   mkdirSync(join(root, '.data'), { recursive: true });
   // Asked again under the lock: another call may have done it all meanwhile.
   await withLock(join(root, '.data', 'bootstrap.lock'), LOCK_TIMEOUT_MS, async () => {
     if (!isInstalled()) await install(log);
     if (!isBuilt()) await build(log);
+    if (!isPageBuilt()) await buildPage(log);
   });
   return findNode();
 }
@@ -116,12 +120,12 @@ function pathWithoutLocalBin() {
   return folders.filter((folder) => relative(local, resolve(folder)).startsWith('..')).join(delimiter);
 }
 
-/** Newest change below a file or folder, in ms since 1970, and the .ts files' names. */
+/** Newest change below a file or folder, in ms since 1970, and the names of .ts and .tsx files. */
 function survey(path, names) {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) return 0;
   if (!stat.isDirectory()) {
-    if (path.endsWith('.ts')) names.push(relative(root, path));
+    if (/\.tsx?$/.test(path)) names.push(relative(root, path));
     return stat.mtimeMs;
   }
   return Math.max(0, ...readdirSync(path).map((name) => survey(join(path, name), names)));
@@ -158,10 +162,34 @@ async function build(log) {
   log(`built in ${seconds(startedMs)} s`);
 }
 
+/** The page's files and when the newest of them was changed; a file that is gone is a change, too. */
+function surveyPage() {
+  const newestMs = Math.max(...PAGE_INPUTS.map((name) => survey(join(root, name), [])));
+  return { newestMs, names: readdirSync(join(root, 'web'), { recursive: true }).sort() };
+}
+
+function isPageBuilt() {
+  const stamp = readJson(pageStampFile);
+  if (!stamp) return false;
+  const { newestMs, names } = surveyPage();
+  return newestMs < stamp.startedMs && names.join('\n') === stamp.names?.join('\n');
+}
+
+async function buildPage(log) {
+  const startedMs = Date.now();
+  const { names } = surveyPage();
+  // On the Node.js that runs the service: Vite does not take each that can run this.
+  const result = await run(findNode(), [join(root, 'scripts', 'build-page.mjs')]);
+  if (result.code !== 0) throw new NotReady(`${result.output}\nthe page could not be built`);
+  writeJson(pageStampFile, { startedMs, names });
+  log(`built the page in ${seconds(startedMs)} s`);
+}
+
 /** Deletes what was compiled from files that are gone: a deleted test would go on being run. */
 function removeOrphans(sources, folder = join(root, 'dist')) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
+    if (path === pageFolder) continue;
     if (entry.isDirectory()) removeOrphans(sources, path);
     else if (/\.js(\.map)?$/.test(entry.name)) {
       const source = relative(join(root, 'dist'), path).replace(/\.js(\.map)?$/, '.ts');

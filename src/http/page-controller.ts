@@ -1,39 +1,51 @@
-import { join } from 'node:path';
-import { Controller, Get, Header, Req, Res } from '@nestjs/common';
+import { Controller, Get, Header, Param, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Public } from './auth/jwt-guard.js';
 import { sendTagged } from './conditional-answer.js';
-import { staticFile } from './static-file.js';
+import { chooseCoding, type PageFile, readPageFiles } from './page-files.js';
+import { Problem } from './problems.js';
 
-/** This file is dist/src/http/page-controller.js when it runs. */
-const FOLDER = join(import.meta.dirname, '../../../web');
+/** The page may load and ask nothing but this service, run nothing but its files, and stand in no frame. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "font-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
 
-/** The page may load and ask nothing but this service, and stand in no frame. */
-const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/** The page to look at. It is public; the numbers that it shows ask for a token. */
+/** The page to look at, built from web/page. It is public; the numbers that it shows ask for a token. */
 @Controller()
 @Public()
 export class PageController {
-  readonly #page = staticFile(join(FOLDER, 'index.html'), 'html');
-  readonly #script = staticFile(join(FOLDER, 'page.js'), 'js');
-  readonly #style = staticFile(join(FOLDER, 'page.css'), 'css');
+  readonly #files = readPageFiles();
 
   @Get()
   @Header('content-security-policy', POLICY)
   @Header('referrer-policy', 'no-referrer')
+  @Header('cross-origin-opener-policy', 'same-origin')
   page(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
-    sendTagged(request, reply, this.#page);
+    send(request, reply, this.#files.page);
   }
 
-  @Get('page.js')
-  script(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
-    sendTagged(request, reply, this.#script);
+  @Get('assets/:name')
+  asset(@Param('name') name: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    const file = this.#files.assets.get(name);
+    if (file === undefined) throw new Problem('not_found', 'No such address or method');
+    send(request, reply, file);
   }
+}
 
-  @Get('page.css')
-  style(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
-    sendTagged(request, reply, this.#style);
-  }
+/** In the smallest form that the client takes. */
+function send(request: FastifyRequest, reply: FastifyReply, { plain, coded }: PageFile): void {
+  const accepted = request.headers['accept-encoding'];
+  const coding = chooseCoding(typeof accepted === 'string' ? accepted : undefined, coded);
+  const file = coding === undefined ? undefined : coded.get(coding);
+  if (coded.size > 0) void reply.header('vary', 'accept-encoding');
+  if (coding !== undefined && file !== undefined) void reply.header('content-encoding', coding);
+  sendTagged(request, reply, file ?? plain);
 }

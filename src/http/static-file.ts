@@ -8,6 +8,8 @@ const CONTENT_TYPES = {
   css: 'text/css; charset=utf-8',
   json: 'application/json; charset=utf-8',
   png: 'image/png',
+  svg: 'image/svg+xml',
+  woff2: 'font/woff2',
 } as const;
 
 /** Bytes that are the same for everybody; whoever has them asks each time whether they still are. */

@@ -31,7 +31,7 @@ function assets(operationId: string, summary: string): Json {
     description: 'One of a fixed list',
     schema: { type: 'string' },
   };
-  const types = ['text/javascript', 'text/css', 'image/png'];
+  const types = ['text/javascript', 'text/css', 'image/png', 'image/svg+xml', 'font/woff2'];
   const content = Object.fromEntries(types.map((type) => [type, { schema: { type: 'string' } }]));
   const responses = { ...tagged({ description: summary, content }), ...problems('not_found') };
   return open(operationId, 'documentation', summary, responses, [name, IF_NONE_MATCH]);
@@ -83,7 +83,6 @@ export function publicPaths(): Json {
     '/asyncapi': file('asyncApiPage', 'The AsyncAPI document for people', 'text/html'),
     '/asyncapi/{name}': assets('asyncApiFile', 'What that page loads'),
     '/': file('page', 'The page with the numbers', 'text/html'),
-    '/page.js': file('pageScript', 'What the page loads', 'text/javascript'),
-    '/page.css': file('pageStyle', 'What the page loads', 'text/css'),
+    '/assets/{name}': assets('pageFile', 'What that page loads'),
   };
 }

@@ -109,7 +109,8 @@ test('the page is public, loads nothing from elsewhere, and stands in no frame',
   for (const asset of page.text.matchAll(/(?:src|href)="([^"]+)"/g)) {
     const answer = await service.client.send('GET', asset[1] ?? '', undefined, { authorization: '' });
     assert.is(answer.status, 200, asset[1]);
-    assert.match(answer.headers.get('content-type') ?? '', /^text\/(javascript|css)/);
+    assert.match(answer.headers.get('content-type') ?? '', /^(text\/(javascript|css)|image\/svg)/);
+    assert.match(answer.headers.get('cache-control') ?? '', /immutable/);
   }
 });
 

@@ -1,0 +1,100 @@
+// npm run pictures [folder]: the page as it looks with a week of six services, for docs/images and for whoever changes it.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { findChromium, startChromium } from './chromium.js';
+import { waitFor } from './servers.js';
+import { startTestService, type TestService } from './service.js';
+import { weekOfEvents } from './week.js';
+
+const EVENTS_PER_BATCH = 9_000;
+const FOLD_TIMEOUT_MS = 300_000;
+
+interface Picture extends BrowserContextOptions {
+  readonly name: string;
+  /** The page's query. */
+  readonly query?: string;
+  readonly isFullPage?: boolean;
+}
+
+const WIDE = { viewport: { width: 1440, height: 1000 } };
+const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+
+const PICTURES: readonly Picture[] = [
+  { name: 'page-light', ...WIDE, colorScheme: 'light', isFullPage: true },
+  { name: 'page-dark', ...WIDE, colorScheme: 'dark', query: '?range=7d', isFullPage: true },
+  { name: 'page-phone', ...PHONE, colorScheme: 'light' },
+  { name: 'look-phone-full', ...PHONE, deviceScaleFactor: 1, colorScheme: 'dark', isFullPage: true },
+  { name: 'look-service', ...WIDE, colorScheme: 'light', query: '?service=billing&range=7d', isFullPage: true },
+  { name: 'look-15m', ...WIDE, colorScheme: 'light', query: '?range=15m' },
+];
+
+async function sendAll(service: TestService, events: readonly object[]): Promise<void> {
+  for (let at = 0; at < events.length; at += EVENTS_PER_BATCH) {
+    const answer = await service.client.post('/metrics/events/batch', {
+      events: events.slice(at, at + EVENTS_PER_BATCH),
+    });
+    if (answer.status !== 202) throw new Error(answer.text);
+  }
+}
+
+async function untilFolded(service: TestService): Promise<void> {
+  const isDone = async (): Promise<true | undefined> => {
+    const { projections } = (await service.client.get('/health/detailed')).json() as {
+      projections: { lag_events: number | null }[];
+    };
+    return projections.every(({ lag_events: lag }) => lag === 0) ? true : undefined;
+  };
+  await waitFor('the fold of a week', isDone, FOLD_TIMEOUT_MS);
+}
+
+async function open(browser: Browser, service: TestService, picture: Picture): Promise<Page> {
+  const context = await browser.newContext({ timezoneId: 'Europe/Berlin', reducedMotion: 'reduce', ...picture });
+  const page = await context.newPage();
+  page.on('pageerror', (error) => console.error(picture.name, error));
+  page.on('console', (message) => {
+    if (message.type() === 'error') console.error(picture.name, message.text());
+  });
+  const startMs = performance.now();
+  await page.goto(`${service.client.url}/${picture.query ?? ''}#token=${service.client.token}`);
+  await page.waitForSelector('.headlines .number, [data-state]');
+  console.log(`${picture.name}: ${Math.round(performance.now() - startMs)} ms`);
+  await page.waitForLoadState('load');
+  await page.evaluate('document.fonts.ready');
+  return page;
+}
+
+async function main(): Promise<void> {
+  const folder = process.argv[2] ?? 'docs/images';
+  mkdirSync(folder, { recursive: true });
+  const path = findChromium();
+  if (path === undefined) throw new Error('No Chromium was found; CHROMIUM_PATH names one');
+  const service = await startTestService({ ALERT_EVALUATION_INTERVAL: '1' });
+  const browser = await startChromium(path);
+  const shoot = async (picture: Picture): Promise<void> => {
+    const page = await open(browser, service, picture);
+    await page.screenshot({ path: join(folder, `${picture.name}.png`), fullPage: picture.isFullPage === true });
+    await page.context().close();
+  };
+  await shoot({ name: 'page-empty', ...WIDE, colorScheme: 'light' });
+  const nowMs = Date.now();
+  const options = { nowMs, days: 14, requestsPerMinute: 8, seed: 7 };
+  await sendAll(service, weekOfEvents(options));
+  // An incident that goes on.
+  const failing = { kind: 'api', service_name: 'billing', endpoint: '/pay', method: 'POST', response_time_ms: 640 };
+  await sendAll(
+    service,
+    Array.from({ length: 60 }, (_, index) => ({ ...failing, status_code: index % 6 === 0 ? 500 : 201 })),
+  );
+  await untilFolded(service);
+  const fires = async (): Promise<true | undefined> => {
+    const answer = (await service.client.get('/metrics/alerts?status=firing')).json() as { alerts: unknown[] };
+    return answer.alerts.length > 0 ? true : undefined;
+  };
+  await waitFor('an alert', fires, FOLD_TIMEOUT_MS).catch((error) => console.error(error));
+  for (const picture of PICTURES) await shoot(picture);
+  await browser.close();
+  await service.stop();
+}
+
+await main();
