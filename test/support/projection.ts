@@ -46,7 +46,11 @@ export function newSummaryWorker(store: TestStore, redis: Redis): SummaryWorker 
 }
 
 export function testRedis(server: ManagedServer, db = 0, commandTimeoutMs = 2_000): Redis {
-  return openRedis({ host: '127.0.0.1', port: server.port, password: '', db }, commandTimeoutMs, () => undefined);
+  return redisOnPort(server.port, db, commandTimeoutMs);
+}
+
+export function redisOnPort(port: number, db = 0, commandTimeoutMs = 2_000): Redis {
+  return openRedis({ host: '127.0.0.1', port, password: '', db }, commandTimeoutMs, () => undefined);
 }
 
 /** Where the checkpoint stands; 0 before there is one. */

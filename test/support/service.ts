@@ -17,14 +17,14 @@ export interface TestServers {
   stop(): Promise<void>;
 }
 
-/** Starts NATS, unless one is given, and Redis, and makes a database. `env` is added to what leads the service to them. */
+/** Starts NATS, unless one is given, and Redis, and makes a database, in a Postgres that is given or that all share. `env` is added to what leads the service to them. */
 export async function startTestServers(
-  options: { readonly nats?: ManagedServer; readonly env?: Environment } = {},
+  options: { readonly nats?: ManagedServer; readonly postgres?: ManagedServer; readonly env?: Environment } = {},
 ): Promise<TestServers> {
   const [nats, redis, database] = await Promise.all([
     options.nats ?? startTestNats(),
     startTestRedis(),
-    testDatabase(),
+    testDatabase(options.postgres === undefined ? {} : { server: options.postgres }),
   ]);
   return {
     nats,
