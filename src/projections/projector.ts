@@ -109,6 +109,7 @@ export class Projector {
           this.#reign(lease, () => {
             failures = 0;
           });
+        await this.dependencies.watch.whenConnected(this.#stopping.signal);
         if (await lead(this.dependencies.databaseUrl, 'projector', reign)) continue;
         this.#state = { kind: 'standby' };
         await this.#pause(STANDBY_POLL_MS);

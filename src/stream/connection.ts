@@ -89,6 +89,23 @@ export class ConnectionWatch {
     return () => this.#listeners.delete(listener);
   }
 
+  /**
+   * Waits until the connection is up, or the signal is aborted. A call to a server that is away is dropped by the client
+   * when it comes back, and would be waited for until its timeout.
+   */
+  whenConnected(signal: AbortSignal): Promise<void> {
+    if (this.#connected || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        unwatch();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const unwatch = this.onChange(end);
+      signal.addEventListener('abort', end, { once: true });
+    });
+  }
+
   /** The iterator ends when the connection is closed for good. */
   async #watch(connection: NatsConnection): Promise<void> {
     for await (const { type } of connection.status()) {

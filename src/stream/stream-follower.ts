@@ -99,6 +99,7 @@ export class StreamFollower {
     while (!this.#stopped.signal.aborted) {
       const before = this.#position;
       try {
+        await this.options.watch.whenConnected(this.#stopped.signal);
         await this.#follow();
       } catch (error) {
         const isRewound = error instanceof FeedBroken && error.reason === 'closed';

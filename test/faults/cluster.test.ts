@@ -10,15 +10,14 @@ import { SeededRandom } from '../support/random.js';
 import { waitFor } from '../support/servers.js';
 import { startTestServers } from '../support/service.js';
 import { assertInvariant, openStage, type Stage } from './stage.js';
-import { makeEvent, postBatch, publishToNats, type SentEvent } from './traffic.js';
+import { EventMaker, sendBothWays } from './traffic.js';
 
 const test = suite('NATS as a cluster of three');
 
 const FULL = process.env.METRICS_FAULTS === 'full';
 /** Every other one is of the node that leads METRICS. */
 const KILLS = FULL ? 20 : 2;
-const EVENTS_PER_CHUNK = 50;
-const CHUNKS_PER_KILL = FULL ? 20 : 8;
+const EVENTS_PER_KILL = FULL ? 2_000 : 400;
 const RECOVERY_TIMEOUT_MS = 60_000;
 
 let cluster: NatsCluster;
@@ -92,18 +91,9 @@ async function untilReplicated(): Promise<void> {
 
 test(`fault 23: a node is killed ${KILLS} times under load, every other time the leader of METRICS`, async () => {
   const random = SeededRandom.announced('cluster');
-  let made = 0;
-  const newEvents = (): SentEvent[] =>
-    Array.from({ length: EVENTS_PER_CHUNK }, () => makeEvent(random, `c-${made++}`, Date.now()));
+  const maker = new EventMaker(random, 'c');
   for (let kill = 0; kill < KILLS; kill += 1) {
-    const sending = (async () => {
-      for (let chunk = 0; chunk < CHUNKS_PER_KILL; chunk += 2) {
-        await Promise.all([
-          publishToNats(stage.jetstream, stage.ledger, newEvents()),
-          postBatch(stage.client, stage.ledger, newEvents()),
-        ]);
-      }
-    })();
+    const sending = sendBothWays(stage, maker.make(EVENTS_PER_KILL));
     await sleep(random.integer(0, 100));
     const node = await victim(kill % 2 === 0);
     await node.kill();
@@ -112,9 +102,11 @@ test(`fault 23: a node is killed ${KILLS} times under load, every other time the
     await untilReplicated();
   }
   const { rows, acknowledged } = await assertInvariant(stage);
-  assert.is(acknowledged, made);
-  assert.is(rows, made);
-  console.log(`a node killed ${KILLS} times, ${Math.ceil(KILLS / 2)} times the leader; ${rows} rows, each once`);
+  assert.is(acknowledged, maker.made);
+  assert.is(rows, maker.made);
+  console.log(
+    `fault 23: a node killed ${KILLS} times, ${Math.ceil(KILLS / 2)} times the leader; ${rows} rows, each once`,
+  );
 });
 
 test('replicas that are configured anew are given to streams and buckets that are there', async () => {

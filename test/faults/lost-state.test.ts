@@ -1,105 +1,175 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { OperationalStatus } from '../../src/queries/get-status.js';
+import type { Summary } from '../../src/queries/summary.js';
 import { SeededRandom } from '../support/random.js';
 import { waitFor } from '../support/servers.js';
 import { assertInvariant, openStage, type Stage } from './stage.js';
-import { makeEvent, postBatch, publishToNats, type SentEvent } from './traffic.js';
+import { assertEqualsRecount, recountSummary } from './summary-recount.js';
+import { EventMaker, sendBothWays } from './traffic.js';
 
-const test = suite('State is lost while events arrive');
+const test = suite('Redis is lost, emptied, old, or refuses');
 
-const ROUNDS = 10;
-const EVENTS_PER_ROUND = 1_000;
-const DELETIONS = 3;
-/** The server says nothing of a deletion; the feed notices that its pulls are no longer answered. */
-const CONSUMER_TIMEOUT_MS = 30_000;
+const FULL = process.env.METRICS_FAULTS === 'full';
+const KILLS = FULL ? 20 : 2;
+const FLUSHES = FULL ? 20 : 2;
+const EVENTS_PER_ROUND = FULL ? 1_000 : 400;
+const NOTICE_TIMEOUT_MS = 30_000;
+/** Until other clients hear BUSY instead of waiting. */
+const BUSY_AFTER_MS = 50;
 
 let stage: Stage;
 let redis: Redis;
 let random: SeededRandom;
-let made = 0;
+let maker: EventMaker;
 
 test.before(async () => {
   random = SeededRandom.announced('lost state');
+  maker = new EventMaker(random, 'l');
   stage = await openStage();
-  redis = new Redis(stage.servers.redis.port, '127.0.0.1');
+  redis = connectRedis();
+  await sendBothWays(stage, maker.make(EVENTS_PER_ROUND));
+  await assertInvariant(stage);
 });
 
 test.after(async () => {
-  redis.disconnect();
-  await stage.close();
+  redis?.disconnect();
+  await stage?.close();
 });
 
-function newEvents(count: number): SentEvent[] {
-  return Array.from({ length: count }, () => makeEvent(random, `l-${made++}`, Date.now()));
+function connectRedis(): Redis {
+  const connected = new Redis(stage.servers.redis.port, '127.0.0.1', { maxRetriesPerRequest: null });
+  // It is killed here; that is told by what the service does then.
+  connected.on('error', () => undefined);
+  return connected;
+}
+
+async function summary(): Promise<Summary> {
+  const answer = await stage.client.get('/metrics/summary?window=24h');
+  assert.is(answer.status, 200, answer.text);
+  return answer.json() as Summary;
 }
 
 /** Sends a round's events over both ways while `strike` happens in the middle of it. */
 async function roundWith(strike: () => Promise<unknown>): Promise<void> {
-  const half = EVENTS_PER_ROUND / 2;
-  await Promise.all([
-    publishToNats(stage.jetstream, stage.ledger, newEvents(half)),
-    strike(),
-    postBatch(stage.client, stage.ledger, newEvents(half)),
-  ]);
+  const sending = sendBothWays(stage, maker.make(EVENTS_PER_ROUND));
+  await sleep(random.integer(0, 100));
+  await strike();
+  await sending;
 }
 
-test('Redis is emptied ten times', async () => {
-  for (let round = 0; round < ROUNDS; round += 1) await roundWith(() => redis.flushall());
-  await assertInvariant(stage);
-});
-
-test('Redis is emptied while nothing arrives, and is filled again', async () => {
-  await redis.flushall();
-  await waitFor('a summary from Redis', async () => {
-    const { source } = (await stage.client.get('/metrics/summary')).json() as { source: string };
-    return source === 'redis' ? true : undefined;
-  });
-  await assertInvariant(stage);
-});
-
-test('the durable consumer is deleted three times', async () => {
-  const manager = await stage.connection.jetstreamManager();
-  for (let round = 0; round < DELETIONS; round += 1) {
+test(`fault 12: Redis is killed ${KILLS} times under load: the summary equals the recount`, async () => {
+  const { redis: server } = stage.servers;
+  for (let kill = 0; kill < KILLS; kill += 1) {
     await roundWith(async () => {
-      // It may be away at this moment, because the last deletion is being made good.
-      const there = () =>
-        manager.consumers.info('METRICS', 'projector').then(
-          () => true as const,
-          () => undefined,
-        );
-      await waitFor('the consumer', there, CONSUMER_TIMEOUT_MS);
-      assert.ok(await manager.consumers.delete('METRICS', 'projector'));
+      await server.kill();
+      await server.start();
     });
   }
-  await assertInvariant(stage);
+  const { rows } = await assertInvariant(stage);
+  console.log(`fault 12: Redis killed ${KILLS} times; ${rows} rows`);
 });
 
-test('each id is sent three times: one row, counted once', async () => {
-  const events = newEvents(EVENTS_PER_ROUND);
-  await publishToNats(stage.jetstream, stage.ledger, events);
-  for (const _again of [1, 2]) {
-    for (const { subject, body, id } of events) {
-      const { duplicate } = await stage.jetstream.publish(subject, JSON.stringify(body), { msgID: id });
-      assert.is(duplicate, true);
-    }
-  }
-  // Without a Nats-Msg-Id JetStream knows nothing of the resend: only the tables do.
-  await Promise.all(events.map(({ subject, body }) => stage.jetstream.publish(subject, JSON.stringify(body))));
+test(`fault 12: Redis is emptied ${FLUSHES} times under load, and once while nothing arrives`, async () => {
+  for (let round = 0; round < FLUSHES; round += 1) await roundWith(() => redis.flushall());
   await assertInvariant(stage);
+  await redis.flushall();
+  await waitFor(
+    'a summary from Redis',
+    async () => ((await summary()).source === 'redis' ? true : undefined),
+    NOTICE_TIMEOUT_MS,
+  );
+  await assertInvariant(stage);
+  console.log(`fault 12: Redis emptied ${FLUSHES + 1} times`);
 });
 
-test('one poison event in a hundred is parked with its reason, and its neighbours are stored', async () => {
-  const manager = await stage.connection.jetstreamManager();
-  const before = (await manager.streams.info('METRICS_DEADLETTERS')).state.messages;
-  const events = newEvents(EVENTS_PER_ROUND);
-  const poison = ['', 'no json', '{"event_type":"other"}', '{"user_id":2147483648}', '{"metadata":{"x":"\\u0000"}}'];
-  for (let start = 0; start < events.length; start += 100) {
-    await publishToNats(stage.jetstream, stage.ledger, events.slice(start, start + 100));
-    await stage.jetstream.publish('metrics.events.user.user_login', poison[(start / 100) % poison.length] ?? '');
-  }
+test('fault 12: an older copy of Redis comes back', async () => {
+  const keys = await redis.keys('*');
+  const copy = await Promise.all(keys.map(async (key) => [key, await redis.dumpBuffer(key)] as const));
+  await roundWith(async () => undefined);
   await assertInvariant(stage);
-  assert.is((await manager.streams.info('METRICS_DEADLETTERS')).state.messages - before, EVENTS_PER_ROUND / 100);
+  const restore = redis.multi().flushall();
+  for (const [key, value] of copy) if (value !== null) restore.restore(key, 0, value);
+  await restore.exec();
+  await assertInvariant(stage);
+  await roundWith(async () => undefined);
+  await assertInvariant(stage);
+  console.log(`fault 12: a copy of ${keys.length} keys came back`);
 });
+
+interface Trouble {
+  readonly what: string;
+  begin(): Promise<unknown>;
+  end(): Promise<unknown>;
+}
+
+/** A script that never ends by itself; its own client is answered when it is killed. */
+function hang(): void {
+  const hanging = connectRedis();
+  hanging.eval('while true do end', 0).then(
+    () => hanging.disconnect(),
+    () => hanging.disconnect(),
+  );
+}
+
+/** Ends the script. What a client that hears BUSY may still call is this. */
+async function killScript(): Promise<void> {
+  await redis.call('SCRIPT', 'KILL');
+}
+
+const TROUBLES: readonly Trouble[] = [
+  { what: 'away', begin: () => stage.servers.redis.kill(), end: () => stage.servers.redis.start() },
+  {
+    what: 'busy with a script (BUSY)',
+    begin: async () => {
+      await redis.config('SET', 'lua-time-limit', String(BUSY_AFTER_MS));
+      hang();
+    },
+    end: killScript,
+  },
+  {
+    what: 'out of memory (OOM)',
+    begin: () => redis.config('SET', 'maxmemory', '1'),
+    end: () => redis.config('SET', 'maxmemory', '0'),
+  },
+  {
+    what: 'a replica that takes no writes (READONLY)',
+    begin: () => redis.replicaof('127.0.0.1', 1),
+    end: () => redis.replicaof('NO', 'ONE'),
+  },
+];
+
+for (const { what, begin, end } of TROUBLES) {
+  test(`fault 13: Redis is ${what}: answers come from Postgres and say so, posts are taken`, async () => {
+    await begin();
+    const sent = maker.make(EVENTS_PER_ROUND);
+    await sendBothWays(stage, sent);
+    const fromPostgres = await waitFor(
+      'a summary from Postgres with all that was sent',
+      async () => {
+        const said = await summary();
+        const counted = (await recountSummary(stage.pool)).requests;
+        const { rows } = await stage.ledger.audit(stage.pool);
+        return said.source === 'postgres' && rows === maker.made && said.api.requests === counted ? said : undefined;
+      },
+      NOTICE_TIMEOUT_MS,
+    );
+    assert.is(fromPostgres.degraded, true);
+    assertEqualsRecount(fromPostgres, await recountSummary(stage.pool));
+    const health = await stage.client.get('/health/detailed');
+    assert.is(health.status, 200);
+    if (what === 'away') assert.is((health.json() as OperationalStatus).status, 'degraded');
+    await end();
+    await waitFor(
+      'a summary from Redis',
+      async () => ((await summary()).source === 'redis' ? true : undefined),
+      NOTICE_TIMEOUT_MS,
+    );
+    await assertInvariant(stage);
+    console.log(`fault 13: Redis was ${what}`);
+  });
+}
 
 test.run();

@@ -69,6 +69,23 @@ export async function caughtUp({ client, connection }: Stage): Promise<void> {
   );
 }
 
+/** Waits until the tables contain everything that is in the log now. */
+export async function projected({ connection, pool }: Stage, boundMs: number): Promise<void> {
+  const manager = await connection.jetstreamManager();
+  const { last_seq: wanted } = (await manager.streams.info('METRICS')).state;
+  await waitFor(
+    `the projection of ${wanted}`,
+    async () => {
+      const { rows } = await pool.query<{ reached: boolean }>(
+        `select sequence >= $1 as reached from projection_checkpoints where name = 'tables'`,
+        [wanted],
+      );
+      return rows[0]?.reached === true ? true : undefined;
+    },
+    boundMs,
+  );
+}
+
 /** The invariant: every acknowledged id once, nothing twice, nothing that was not sent, and a summary that is right. */
 export async function assertInvariant(stage: Stage): Promise<AuditReport> {
   await caughtUp(stage);

@@ -45,6 +45,27 @@ export function makeEvent(random: SeededRandom, id: string, nowMs: number): Sent
   return { id, table: 'system_metrics', subject: `metrics.events.system.${service}`, body };
 }
 
+/** Makes events with ids of its own: `<prefix>-0`, `<prefix>-1`, … */
+export class EventMaker {
+  #made = 0;
+
+  constructor(
+    private readonly random: SeededRandom,
+    private readonly prefix: string,
+  ) {}
+
+  get made(): number {
+    return this.#made;
+  }
+
+  make(count: number): SentEvent[] {
+    return Array.from({ length: count }, () => {
+      this.#made += 1;
+      return makeEvent(this.random, `${this.prefix}-${this.#made}`, Date.now());
+    });
+  }
+}
+
 type Common = { readonly id: string; readonly occurred_at: string };
 
 function apiEvent(random: SeededRandom, id: string, service: string, common: Common): SentEvent {
@@ -75,7 +96,8 @@ function userEvent(random: SeededRandom, id: string, common: Common): SentEvent 
 
 const RETRY_MS = 50;
 const MAX_ATTEMPTS = 1_200;
-const REQUEST_TIMEOUT_MS = 10_000;
+/** A publish that the client dropped at a reconnect is never answered. */
+const PUBACK_TIMEOUT_MS = 2_000;
 
 /** Publishes straight to NATS, each event until its PubAck has come. */
 export async function publishToNats(
@@ -88,7 +110,7 @@ export async function publishToNats(
       ledger.enter(id, table);
       const payload = JSON.stringify(body);
       await untilDone(`the PubAck of ${id}`, async () => {
-        await jetstream.publish(subject, payload, { msgID: id, timeout: REQUEST_TIMEOUT_MS });
+        await jetstream.publish(subject, payload, { msgID: id, timeout: PUBACK_TIMEOUT_MS });
         return true;
       });
       ledger.acknowledge(id);
@@ -98,6 +120,7 @@ export async function publishToNats(
 
 /** Posts a batch until a 202 has come; the ids make that safe. */
 export async function postBatch(client: TestClient, ledger: Ledger, events: readonly SentEvent[]): Promise<void> {
+  if (events.length === 0) return;
   for (const { id, table } of events) ledger.enter(id, table);
   const body = JSON.stringify({ events: events.map((event) => event.body) });
   await untilDone('a 202', async () => {
@@ -109,6 +132,28 @@ export async function postBatch(client: TestClient, ledger: Ledger, events: read
     return true;
   });
   for (const { id } of events) ledger.acknowledge(id);
+}
+
+/** What events are sent through. */
+export interface Ways {
+  readonly jetstream: JetStreamClient;
+  readonly client: TestClient;
+  readonly ledger: Ledger;
+}
+
+/** Sends events in chunks, half over NATS and half over HTTP, one chunk of each at a time, until all are acknowledged. */
+export async function sendBothWays(
+  { jetstream, client, ledger }: Ways,
+  events: readonly SentEvent[],
+  chunkSize = 50,
+): Promise<void> {
+  for (let start = 0; start < events.length; start += 2 * chunkSize) {
+    const middle = start + chunkSize;
+    await Promise.all([
+      publishToNats(jetstream, ledger, events.slice(start, middle)),
+      postBatch(client, ledger, events.slice(middle, middle + chunkSize)),
+    ]);
+  }
 }
 
 /** An answer that no fault excuses. */

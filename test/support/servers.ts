@@ -86,10 +86,19 @@ function removedAtStop(server: ManagedServer, folder: string): ManagedServer {
   };
 }
 
-/** A NATS server with JetStream of this test's own. `config` is text added to nats.conf. */
-export async function startTestNats(options: { config?: string } = {}): Promise<ManagedServer> {
+/** A NATS server with JetStream of this test's own. `config` is text added to nats.conf, `storeBytes` what it may store. */
+export async function startTestNats(options: { config?: string; storeBytes?: number } = {}): Promise<ManagedServer> {
   const dataDir = temporaryFolder('nats');
-  const config = options.config;
+  const { config = '', storeBytes } = options;
+  return await startNatsIn(dataDir, storeBytes === undefined ? config : `${config}\n${store(dataDir, storeBytes)}`);
+}
+
+/** A second block takes the place of the first. */
+function store(dataDir: string, bytes: number): string {
+  return `jetstream { store_dir: ${JSON.stringify(join(dataDir, 'jetstream'))}, max_file_store: ${bytes} }`;
+}
+
+async function startNatsIn(dataDir: string, config: string): Promise<ManagedServer> {
   const server = await startNats({ programs: await testPrograms(), dataDir, config, onLaunch: noteProcess });
   return removedAtStop(server, dataDir);
 }

@@ -8,6 +8,7 @@ import { waitFor } from './servers.js';
 import { TestClient } from './service.js';
 
 const MAIN = join(import.meta.dirname, '../../src/main.js');
+const PROJECTIONS = join(import.meta.dirname, 'run-projections.js');
 const READY_TIMEOUT_MS = 30_000;
 
 const running = new Set<ChildProcess>();
@@ -22,10 +23,20 @@ export class ServiceProcess {
   private constructor(
     readonly port: number,
     private readonly env: Environment,
+    private readonly program: readonly string[],
   ) {}
 
-  static async create(env: Environment): Promise<ServiceProcess> {
-    return new ServiceProcess(await freePort(), env);
+  /** @param program what is run, with its arguments */
+  static async create(env: Environment, program: readonly string[] = [MAIN, 'serve']): Promise<ServiceProcess> {
+    return new ServiceProcess(await freePort(), env, program);
+  }
+
+  /**
+   * What the service's role `projector` does, in a process of its own and without an HTTP face, since half of the
+   * processor time that a start takes is that face's. So nobody can wait until it is `ready`.
+   */
+  static projector(env: Environment): Promise<ServiceProcess> {
+    return ServiceProcess.create({ ...env, ROLE: 'projector' }, [PROJECTIONS]);
   }
 
   get pid(): number | undefined {
@@ -39,7 +50,7 @@ export class ServiceProcess {
   /** Starts the process without waiting for it to answer. */
   spawn(): void {
     // Not in the project's folder: a .env there is the developer's own.
-    const child = spawn(process.execPath, ['--enable-source-maps', MAIN, 'serve'], {
+    const child = spawn(process.execPath, ['--enable-source-maps', ...this.program], {
       cwd: tmpdir(),
       env: { PATH: process.env.PATH, ...this.env, PORT: String(this.port) },
       stdio: ['ignore', 'pipe', 'inherit'],

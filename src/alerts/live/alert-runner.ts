@@ -77,6 +77,7 @@ export class AlertRunner {
       const signal = AbortSignal.any([this.#stopped.signal, this.#changed.signal]);
       const session = new Session(this.options, this.#rules, signal);
       try {
+        await this.options.watch.whenConnected(signal);
         await session.run();
       } catch (error) {
         if (signal.aborted) continue;
