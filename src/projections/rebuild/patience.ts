@@ -65,12 +65,13 @@ export async function longQuery<R extends object>(
     // The client's own time limit, which the types do not know for a single statement.
     const statement = { text, values: [...values], query_timeout: LONG_STATEMENT_MS };
     const { rows } = await client.query<R>(statement);
+    await client.query('reset statement_timeout');
     return rows;
   } catch (error) {
+    // It is not handed on with that time limit.
     broken = error instanceof Error ? error : new Error(String(error));
     throw error;
   } finally {
-    // A session with another time limit, or one that broke, is not handed on.
-    client.release(broken ?? true);
+    client.release(broken);
   }
 }

@@ -20,7 +20,7 @@ export interface PhaseProgress {
 const MIN_SWAP_WAIT_MS = 100;
 const MAX_SWAP_WAIT_MS = 2_000;
 const IDLE_MS = 50;
-/** Time that a batch took, times this, is left to the projector and to those who ask. */
+/** Time that a batch took, times this, is left to the projector and to those who ask; none where the log grows as fast. */
 const REST_FACTOR = 1;
 const MAX_REST_MS = 1_000;
 
@@ -63,6 +63,7 @@ async function clearAway({ pool, signal }: RebuildDependencies, candidate: Candi
 
 /** Folds up to the live checkpoint, which moves meanwhile. */
 async function catchUp({ pool, signal, onProgress }: RebuildDependencies, fold: ShadowFold): Promise<number> {
+  let lag = Number.POSITIVE_INFINITY;
   for (;;) {
     signal.throwIfAborted();
     const limit = (await readCheckpoint(pool, TABLES_PROJECTION))?.sequence ?? 0;
@@ -70,9 +71,11 @@ async function catchUp({ pool, signal, onProgress }: RebuildDependencies, fold: 
     const before = fold.caughtUpTo;
     const isThere = await fold.step(limit);
     const { events } = fold.counts;
-    onProgress({ phase: 'fold', done: events, total: events + Math.max(0, limit - fold.caughtUpTo) });
+    const lagBefore = lag;
+    lag = Math.max(0, limit - fold.caughtUpTo);
+    onProgress({ phase: 'fold', done: events, total: events + lag });
     if (isThere) return limit;
-    const restMs = Math.min(MAX_REST_MS, (performance.now() - startMs) * REST_FACTOR);
+    const restMs = lag < lagBefore ? Math.min(MAX_REST_MS, (performance.now() - startMs) * REST_FACTOR) : 0;
     await pause(fold.caughtUpTo === before ? IDLE_MS : restMs, signal);
   }
 }

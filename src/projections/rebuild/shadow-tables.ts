@@ -95,9 +95,12 @@ export async function missingDays(client: Pool | PoolClient, table: EventTable):
  * added them to the base of the counters. Days in between that the live tables lack are what a rebuild brings back.
  */
 export async function droppedDays(client: Pool | PoolClient, tables: readonly EventTable[]): Promise<string[]> {
-  const live = (await Promise.all(EVENT_TABLES.map((table) => listPartitions(client, table, LIVE_SCHEMA)))).flat();
+  const live: number[] = [];
+  for (const table of EVENT_TABLES) {
+    for (const { day } of await listPartitions(client, table, LIVE_SCHEMA)) live.push(day);
+  }
   if (live.length === 0) return [];
-  const oldest = Math.min(...live.map(({ day }) => day));
+  const oldest = Math.min(...live);
   const names: string[] = [];
   for (const table of tables) {
     for (const { day, name } of await listPartitions(client, table, SHADOW_SCHEMA)) if (day < oldest) names.push(name);
