@@ -69,7 +69,11 @@ export class Run {
     const counts = `${passed} passed${failed ? `, ${failed} failed` : ''}${skipped ? `, ${skipped} skipped` : ''}`;
     print(`${failed ? 'FAIL' : 'ok  '} ${name}  ${counts}  (${seconds.toFixed(1)} s)`);
     if (leftCount > 0) print(`     ${name} left ${leftCount} processes running; they were ended`);
-    if (failed === 0) return;
+    if (failed === 0) {
+      // What was done to the service, and how often: a fault that did not happen is no proof.
+      for (const [line] of output.matchAll(/\bfault \d+: .*/g)) print(`     ${line}`);
+      return;
+    }
     print(output.trimEnd());
     if (trouble !== undefined) print(`     ${name} ${trouble}`);
   }

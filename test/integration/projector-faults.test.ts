@@ -12,8 +12,6 @@ import { appendUsers, ids, openLog, type TestLog } from '../support/log.js';
 import { newProjector, projectedTo, untilProjected } from '../support/projection.js';
 import { startTestNats, startTestPostgres, waitFor } from '../support/servers.js';
 
-const KILLS = process.env.METRICS_FAULTS === 'full' ? 50 : 4;
-
 interface Context {
   nats?: ManagedServer;
   log?: TestLog;
@@ -45,11 +43,6 @@ function start(projector: Projector): Projector {
   projector.start();
   return projector;
 }
-async function killed(child: ChildProcess): Promise<void> {
-  const exited = once(child, 'exit');
-  child.kill('SIGKILL');
-  await exited;
-}
 const INSERTED = `select sum((delta -> 'events' ->> 'user_login')::int) as count from summary_outbox`;
 /** Each event once in its table, and once in the deltas. */
 async function eachOnce(wanted: number): Promise<void> {
@@ -72,21 +65,6 @@ test.after.each(async () => {
   await context.log?.close();
   await context.store?.close();
   await context.nats?.stop();
-});
-
-test(`a projector that is killed ${KILLS} times neither loses nor doubles an event`, async () => {
-  let appended = 0;
-  for (let round = 0; round < KILLS; round += 1) {
-    const child = await startChild(`round-${round}`);
-    const before = await projectedTo(store());
-    await appendUsers(log(), ids(6_000, `round-${round}`));
-    appended += 6_000;
-    await waitFor('some progress', async () => ((await projectedTo(store())) > before ? true : undefined), 20_000);
-    await killed(child);
-  }
-  await startChild('last');
-  await untilProjected(log(), store(), undefined, 30_000);
-  await eachOnce(appended);
 });
 
 test('a projector that is stopped loses the lead, and writes nothing when it wakes', async () => {
