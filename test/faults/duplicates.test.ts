@@ -78,7 +78,7 @@ test(`fault 16: ${EVENTS} ids are sent three times, within the deduplication win
     const manager = await stage.connection.jetstreamManager();
     const { messages } = (await manager.streams.info('METRICS')).state;
     console.log(
-      `sent ${3 * EVENTS} times; JetStream dropped ${within}, the tables ${messages - report.rows} of ${messages}: ${report.rows} rows`,
+      `fault 16: sent ${3 * EVENTS} times; JetStream dropped ${within}, the tables ${messages - report.rows} of ${messages}: ${report.rows} rows`,
     );
   } finally {
     await stage.close();

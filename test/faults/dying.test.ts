@@ -124,7 +124,7 @@ for (const point of DYING_POINTS) {
     }
     spawnChild('never', 1);
     await assertWhole();
-    console.log(`dead ${point} ${DEATHS} times; ${sent} events so far, each once`);
+    console.log(`fault 3: dead ${point} ${DEATHS} times; ${sent} events so far, each once`);
   });
 }
 

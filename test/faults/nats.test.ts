@@ -118,7 +118,7 @@ test(`fault 5: NATS is away for ${AWAY_MS / 1000} s: 503 with Retry-After, quest
   await assertInvariant(stage);
   const grownMiB = Math.round(grownBytes / 1024 / 1024);
   console.log(
-    `away ${AWAY_MS} ms, ${refused} posts refused, ${grownMiB} MiB more, back after ${Math.round(tookMs)} ms`,
+    `fault 5: away ${AWAY_MS} ms, ${refused} posts refused, ${grownMiB} MiB more, back after ${Math.round(tookMs)} ms`,
   );
 });
 

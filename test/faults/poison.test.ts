@@ -132,7 +132,7 @@ test(`fault 17: one event in ${NEIGHBOURS + 1} is poison, of every kind: parked 
     assert.is(after.rows, poisons.length * (NEIGHBOURS + 1));
     assert.equal(await lettersByReason(log), { probe: 2 });
     console.log(
-      `${poisons.length} poisons among ${before.rows} events: parked; ${brought} brought in after the fix, ${salvaged} by a decoder that takes all; again, and nothing was added`,
+      `fault 17: ${poisons.length} poisons among ${before.rows} events: parked; ${brought} brought in after the fix, ${salvaged} by a decoder that takes all; again, and nothing was added`,
     );
   } finally {
     await log.close();

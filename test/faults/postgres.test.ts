@@ -81,7 +81,7 @@ test(`fault 9: Postgres ends at once ${KILLS} times under load: nothing is ackno
   });
   const report = await assertInvariant(stage);
   assert.is(report.rows, sent);
-  console.log(`ended at once ${KILLS} times; ${report.rows} rows, each once`);
+  console.log(`fault 9: ended at once ${KILLS} times; ${report.rows} rows, each once`);
 });
 
 test(`fault 10: Postgres is away for ${AWAY_MS / 1_000} s: posts get 202, summaries come from Redis, and the backlog drains by itself`, async () => {
@@ -103,7 +103,9 @@ test(`fault 10: Postgres is away for ${AWAY_MS / 1_000} s: posts get 202, summar
   await postgres.start();
   const report = await assertInvariant(stage);
   assert.is(report.rows, sent);
-  console.log(`away for ${AWAY_MS / 1_000} s; ${sent - before} events were taken meanwhile, and are stored once each`);
+  console.log(
+    `fault 10: away for ${AWAY_MS / 1_000} s; ${sent - before} events were taken meanwhile, and are stored once each`,
+  );
 });
 
 test(`fault 11: ${FAILING * 100} % of transactions fail with 40001, 40P01, 55P03 or 57014: they are tried again`, async () => {
@@ -136,7 +138,7 @@ test(`fault 11: ${FAILING * 100} % of transactions fail with 40001, 40P01, 55P03
   assert.is(report.rows, sent);
   const { state } = await (await stage.connection.jetstreamManager()).streams.info('METRICS_DEADLETTERS');
   assert.is(state.messages, 0);
-  console.log(`${await injected()} transactions were made to fail; ${report.rows} rows, each once`);
+  console.log(`fault 11: ${await injected()} transactions were made to fail; ${report.rows} rows, each once`);
 });
 
 test.run();

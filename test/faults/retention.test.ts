@@ -163,7 +163,7 @@ test(`fault 21: ${MISSING_DAYS} days lose their partitions and ${OLD_DAYS} go by
     ]);
     assert.is(gone, 0);
     console.log(
-      `${missing.length} missing days made again, ${OLD_DAYS} days dropped while ${sent} events came; longest wait for a lock ${longestMs.toFixed(0)} ms`,
+      `fault 21: ${missing.length} missing days made again, ${OLD_DAYS} days dropped while ${sent} events came; longest wait for a lock ${longestMs.toFixed(0)} ms`,
     );
   } finally {
     await stage.close();
