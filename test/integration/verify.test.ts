@@ -286,6 +286,27 @@ test('a deleted row is missing once, however often its event was sent again', as
   );
 });
 
+test('an event that was refused when it came, and brought in later, is where it should be', async () => {
+  const { log, store } = stage;
+  const body = { event_type: 'user_login', id: 'lifted', user_id: 5, occurred_at: new Date().toISOString() };
+  const subject = 'metrics.events.user.user_login';
+  await append(log, [{ subject, payload: Buffer.from(JSON.stringify(body)) }]);
+  const sequence = await untilProjected(log, store);
+  await append(log, [{ subject, payload: Buffer.from(JSON.stringify(body)) }]);
+  const later = await untilProjected(log, store);
+  // As it is where an earlier version did not take the first message, and a replay appended the second.
+  await byHand(
+    `update user_events set stream_seq = ${later} where stream_seq = ${sequence}`,
+    `update user_events set stream_seq = ${sequence} where stream_seq = ${later}`,
+    async () => assertEqual(await report()),
+  );
+  await byHand(
+    `update user_events set stream_seq = ${later}, user_id = 6 where stream_seq = ${sequence}`,
+    `update user_events set stream_seq = ${sequence}, user_id = 5 where stream_seq = ${later}`,
+    async () => assert.equal(differing(await report()), { user_events: { changed: ['lifted'] } }),
+  );
+});
+
 test('a row where the log has a resend only is extra', async () => {
   const { log, store } = stage;
   const yesterday = { event_type: 'user_login', id: 'of-yesterday', user_id: 3 };

@@ -10,17 +10,20 @@ export interface Wanted {
   readonly day: number;
 }
 
+/** Rows of the fold whose id the table has, from a message before their own, or from one behind it. */
+export interface FoundIds {
+  readonly earlier: ReadonlySet<ComparedRow>;
+  readonly later: ReadonlySet<ComparedRow>;
+}
+
 /**
- * Which of these have a row with their id in the table, on the day that is asked, from a message before their own.
+ * Which of these have a row with their id in the table, on the day that is asked.
  *
  * @param wanted all of one table
  */
-export async function findEarlier(
-  client: SerialClient,
-  table: EventTable,
-  wanted: readonly Wanted[],
-): Promise<Set<ComparedRow>> {
-  const found = new Set<ComparedRow>();
+export async function findIds(client: SerialClient, table: EventTable, wanted: readonly Wanted[]): Promise<FoundIds> {
+  const earlier = new Set<ComparedRow>();
+  const later = new Set<ComparedRow>();
   const column = TIME_COLUMNS[table];
   for (const day of new Set(wanted.map((each) => each.day))) {
     const ofDay = wanted.filter((each) => each.day === day).map(({ row }) => row);
@@ -30,26 +33,46 @@ export async function findEarlier(
     );
     const sequences = new Map(rows.map((row) => [row.event_id, Number(row.stream_seq)]));
     for (const row of ofDay) {
-      if ((sequences.get(row.eventId) ?? Number.POSITIVE_INFINITY) < row.sequence) found.add(row);
+      const sequence = sequences.get(row.eventId);
+      if (sequence !== undefined) (sequence < row.sequence ? earlier : later).add(row);
     }
   }
-  return found;
+  return { earlier, later };
 }
 
-/** Most missing rows whose later resends are told from missing rows of their own. */
+/** Most rows that are remembered. Of those beyond it later resends are told as missing or extra rows of their own. */
 const MAX_REMEMBERED = 100_000;
 
-/** Rows that the table should have and has not: a later message with the same id would have been left out for them. */
-export class MissingRows {
-  readonly #keys = new Set<string>();
+/** Rows of the fold that the table has not at their sequence, by table, day and id: later messages with that id are resends. */
+export class RowsById {
+  readonly #rows = new Map<string, ComparedRow>();
 
-  add(row: ComparedRow): void {
-    if (this.#keys.size < MAX_REMEMBERED) this.#keys.add(keyOf(row, dayOf(row.timeMs)));
+  /** @returns false where no more are remembered */
+  add(row: ComparedRow): boolean {
+    if (this.#rows.size >= MAX_REMEMBERED) return false;
+    this.#rows.set(keyOf(row, dayOf(row.timeMs)), row);
+    return true;
   }
 
-  /** Whether one with the id of this row is missing on a day. */
+  /** Whether one with the id of this row is there on a day. */
   has(row: ComparedRow, day: number): boolean {
-    return this.#keys.size > 0 && this.#keys.has(keyOf(row, day));
+    return this.#rows.size > 0 && this.#rows.has(keyOf(row, day));
+  }
+
+  /** Takes out the one with the id of this row, on the day of this row. */
+  take(row: ComparedRow): ComparedRow | undefined {
+    if (this.#rows.size === 0) return undefined;
+    const key = keyOf(row, dayOf(row.timeMs));
+    const found = this.#rows.get(key);
+    this.#rows.delete(key);
+    return found;
+  }
+
+  /** Takes out all. */
+  takeAll(): ComparedRow[] {
+    const all = [...this.#rows.values()];
+    this.#rows.clear();
+    return all;
   }
 }
 

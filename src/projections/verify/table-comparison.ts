@@ -4,7 +4,7 @@ import type { Fact } from '../facts.js';
 import { toRow } from '../rows.js';
 import { type ComparedRow, fromEvent } from './canonical.js';
 import { hashText } from './checksum.js';
-import { findEarlier, MissingRows, type Wanted } from './earlier-rows.js';
+import { type FoundIds, findIds, RowsById, type Wanted } from './earlier-rows.js';
 import { type LogChunk, type LogStart, MAX_AHEAD_OF_LOG_MS } from './log-source.js';
 import type { DayRange, RowCursor } from './row-cursor.js';
 import type { SerialClient } from './serial-client.js';
@@ -53,7 +53,9 @@ interface Merged {
 export class TableComparison {
   readonly tally = new Tally();
   readonly counts: Counts = { duplicates: 0, beforeLog: 0, pastRetention: 0 };
-  readonly #missing = new MissingRows();
+  readonly #missing = new RowsById();
+  /** Events that were refused when they came, and brought in later (`deadletters replay`): their row is of that message. */
+  readonly #broughtIn = new RowsById();
 
   constructor(
     private readonly client: SerialClient,
@@ -74,7 +76,12 @@ export class TableComparison {
 
   /** The log is over: rows of later sequences are of no event. */
   async finish(): Promise<FactAt[]> {
-    return await this.take({ events: [], refused: 0, lastSequence: Number.MAX_SAFE_INTEGER });
+    const facts = await this.take({ events: [], refused: 0, lastSequence: Number.MAX_SAFE_INTEGER });
+    for (const event of this.#broughtIn.takeAll()) {
+      this.#missingRow(event);
+      facts.push(event);
+    }
+    return facts;
   }
 
   #expectedRows(events: readonly LogEvent[]): Expected[] {
@@ -111,15 +118,15 @@ export class TableComparison {
         } else merged.foreign.push(row);
       }
       if (found.length === 0) passTo(Number.POSITIVE_INFINITY);
-      const resends = await this.#findResends(table, merged.events);
-      for (const [event, row] of merged.events) this.#judge(event, row, resends.has(event), facts);
+      const known = await this.#findIds(table, merged.events);
+      for (const [event, row] of merged.events) this.#judge(event, row, known, facts);
       await this.#judgeForeign(merged.foreign, facts);
       if (found.length === 0) return;
     }
   }
 
-  /** Which of these the projector leaves out, because the table had their id when they came (src/projections/write-batch.ts). */
-  async #findResends(table: EventTable, events: Merged['events']): Promise<ReadonlySet<ComparedRow>> {
+  /** Which of these the projector left out, because the table had their id when they came (src/projections/write-batch.ts). */
+  async #findIds(table: EventTable, events: Merged['events']): Promise<FoundIds> {
     const wanted: Wanted[] = [];
     for (const [row, found] of events) {
       const day = dayOf(row.timeMs);
@@ -127,29 +134,51 @@ export class TableComparison {
       if (found === undefined) wanted.push({ row, day });
       if (row.timeFromLog) wanted.push({ row, day: day - 1 });
     }
-    return wanted.length === 0 ? NONE : await findEarlier(this.client, table, wanted);
+    return wanted.length === 0 ? NONE : await findIds(this.client, table, wanted);
   }
 
-  #judge(event: Expected, found: ComparedRow | undefined, isResend: boolean, facts: FactAt[]): void {
-    const { table, eventId, canonical } = event;
-    const day = dayOf(event.timeMs);
-    const { tally } = this;
-    if (isResend || this.#missing.has(event, day) || (event.timeFromLog && this.#missing.has(event, day - 1))) {
+  #judge(event: Expected, found: ComparedRow | undefined, known: FoundIds, facts: FactAt[]): void {
+    const first = found === undefined ? undefined : this.#broughtIn.take(event);
+    if (first !== undefined && found !== undefined) {
+      this.counts.duplicates += 1;
+      facts.push(first);
+      this.#compareRow(first, found);
+    } else if (known.earlier.has(event) || this.#isAwaited(event)) {
       if (found === undefined) this.counts.duplicates += 1;
       else this.#extra(found);
-      return;
+    } else if (found === undefined && known.later.has(event) && this.#broughtIn.add(event)) {
+      // Judged when its row comes, or when the log is over.
+    } else {
+      facts.push(event);
+      if (found === undefined) this.#missingRow(event);
+      else this.#compareRow(event, found);
     }
-    facts.push(event);
-    if (found === undefined) {
-      this.#missing.add(event);
-      tally.expect(table, day, hashText(canonical));
-      tally.differ('missing', table, day, eventId);
-    } else if (canonical === found.canonical) tally.match(table, day, hashText(canonical));
+  }
+
+  /** Whether an event before it, of which the row is not there or not yet, keeps this one out. */
+  #isAwaited(event: Expected): boolean {
+    const day = dayOf(event.timeMs);
+    const days = event.timeFromLog ? [day, day - 1] : [day];
+    return days.some((each) => this.#missing.has(event, each) || this.#broughtIn.has(event, each));
+  }
+
+  #compareRow({ table, eventId, timeMs, canonical }: ComparedRow, found: ComparedRow): void {
+    const day = dayOf(timeMs);
+    const hash = hashText(canonical);
+    if (canonical === found.canonical) this.tally.match(table, day, hash);
     else {
-      tally.expect(table, day, hashText(canonical));
-      tally.find(table, dayOf(found.timeMs), hashText(found.canonical));
-      tally.differ('changed', table, day, eventId);
+      this.tally.expect(table, day, hash);
+      this.tally.find(table, dayOf(found.timeMs), hashText(found.canonical));
+      this.tally.differ('changed', table, day, eventId);
     }
+  }
+
+  #missingRow(event: ComparedRow): void {
+    const { table, eventId, canonical } = event;
+    const day = dayOf(event.timeMs);
+    this.#missing.add(event);
+    this.tally.expect(table, day, hashText(canonical));
+    this.tally.differ('missing', table, day, eventId);
   }
 
   #extra(row: ComparedRow): void {
@@ -172,7 +201,7 @@ export class TableComparison {
   }
 }
 
-const NONE: ReadonlySet<ComparedRow> = new Set();
+const NONE: FoundIds = { earlier: new Set(), later: new Set() };
 
 function isWithin({ first, last }: DayRange, timeMs: number): boolean {
   const day = dayOf(timeMs);
