@@ -89,7 +89,7 @@ export async function dumpTables(store: TestStore): Promise<Record<EventTable, r
 }
 
 /** Schemas and rows that a rebuild leaves while it is not at its end. */
-export async function traces(store: TestStore): Promise<readonly string[]> {
+export async function traces(store: Pick<TestStore, 'pool'>): Promise<readonly string[]> {
   const { rows } = await store.pool.query<{ trace: string }>(
     `select nspname as trace from pg_namespace where nspname like 'metrics\\_%'
      union all
