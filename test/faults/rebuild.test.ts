@@ -22,10 +22,10 @@ const test = suite('A rebuild is killed');
 
 const FULL = process.env.METRICS_FAULTS === 'full';
 const KILLS = FULL ? 10 : 2;
-const EVENTS = FULL ? 60_000 : 6_000;
+const EVENTS = FULL ? 60_000 : 4_000;
 const EVENTS_PER_CHUNK = 500;
-const EVENTS_PER_TICK = 20;
-const TICK_MS = 100;
+const EVENTS_PER_TICK = 10;
+const TICK_MS = 200;
 const STEP_TIMEOUT_MS = 240_000;
 /** Fires once, with the errors that go on as long as the test does. */
 const RULES = `
