@@ -43,6 +43,7 @@ const worker = new SummaryWorker({
   databaseUrl: database.url,
   business: BUSINESS,
   retentionDays: 90,
+  holder: 'bench',
   logger,
   metrics: createServiceMetrics(),
 });

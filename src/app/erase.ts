@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { FoldConfig } from '../config.js';
 import { matchSources } from '../events/sources.js';
 import {
@@ -76,8 +77,9 @@ export async function eraseEverywhere(
 async function forgetInRedis(config: FoldConfig, parts: EraseParts): Promise<boolean> {
   const { business, databaseUrl, retentionDays } = config;
   const { pool, redis, signal } = parts;
+  const holder = `${hostname()}:${process.pid}`;
   const quiet = { logger: createLogger('silent'), metrics: createServiceMetrics() };
-  const worker = new SummaryWorker({ pool, redis, databaseUrl, business, retentionDays, ...quiet });
+  const worker = new SummaryWorker({ pool, redis, databaseUrl, business, retentionDays, holder, ...quiet });
   if (!(await redisAnswered(redis))) return false;
   worker.start();
   try {

@@ -50,7 +50,7 @@ export async function startProjections(config: Config, parts: ProjectionParts): 
   lifecycle.onStop('partitions', () => keeper.stop());
 
   const holder = `${hostname()}:${process.pid}`;
-  const summaries = new SummaryWorker({ pool, redis, databaseUrl, business, retentionDays, logger, metrics });
+  const summaries = new SummaryWorker({ pool, redis, databaseUrl, business, retentionDays, holder, logger, metrics });
   summaries.start();
   lifecycle.onStop('summaries', () => summaries.stop());
 

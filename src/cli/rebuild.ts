@@ -35,6 +35,8 @@ export type RebuildTask = RebuildRequest | { readonly kind: 'summaries' };
 
 const NAMES = [...EVENT_TABLES, 'summaries', 'all'].join(', ');
 const MAX_CONNECTIONS = 4;
+/** This process, for operators. */
+const HOLDER = `${hostname()}:${process.pid}`;
 const REDIS_TIMEOUT_MS = 10_000;
 const COUNTED = { fold: 'events', vacuum: 'partitions', compare: 'days of tables', swap: 'swaps' } as const;
 
@@ -120,7 +122,7 @@ async function onServers(
         watch: new ConnectionWatch(connection),
         manager: await connection.jetstreamManager(),
         codec: { retentionDays, matchSource: matchSources(sources) },
-        holder: `${hostname()}:${process.pid}`,
+        holder: HOLDER,
         signal,
         onProgress: (at) => progress.update(at),
       },
@@ -188,8 +190,8 @@ async function buildSummaries(config: FoldConfig, pool: Pool, signal: AbortSigna
   const redis: Redis = openRedis(config.redis, REDIS_TIMEOUT_MS, () => undefined);
   const logger = createLogger('silent');
   try {
-    const worker = { pool, redis, databaseUrl, business, retentionDays, logger, metrics: createServiceMetrics() };
-    await awaitSummaries(worker, signal);
+    const folding = { pool, redis, databaseUrl, business, retentionDays };
+    await awaitSummaries({ ...folding, holder: HOLDER, logger, metrics: createServiceMetrics() }, signal);
   } finally {
     redis.disconnect();
   }

@@ -1,5 +1,5 @@
 import type { Redis, Result } from 'ioredis';
-import { CHANGED_AT_FIELD, generationPrefix, MINUTES_KEPT_S } from '../store/summary-schema.js';
+import { CHANGED_AT_FIELD, EPOCH_KEY, generationPrefix, MINUTES_KEPT_S } from '../store/summary-schema.js';
 
 /**
  * Adds one delta to a generation of the summaries and moves that generation's position, or does nothing where the
@@ -11,12 +11,15 @@ import { CHANGED_AT_FIELD, generationPrefix, MINUTES_KEPT_S } from '../store/sum
  * sum past 2^63 stays there, and a count that somebody else turned into text leaves the position `damaged`, so that the
  * summaries are built anew. Numbers are printed by `%.0f`, because Lua's own way turns to exponents at 10^14.
  *
- * KEYS[1] the generation's meta hash
+ * KEYS    the generation's meta hash, the key of the epoch
  * ARGV    prefix, from, to, delta as JSON, seconds that hours and days are kept, seconds that minutes are kept, and,
- *         of a generation that is not to stay, the second (since 1970) at which its keys expire
+ *         of a generation that is not to stay, the second (since 1970) at which its keys expire;
+ *         the writer's epoch, of a generation that is or will be read
  */
 const APPLY_DELTA = `
 local meta, prefix, from, to = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local epoch = ARGV[8] or ''
+if epoch ~= '' and redis.call('GET', KEYS[2]) ~= epoch then return 'fenced' end
 local position = redis.call('HGET', meta, 'sequence')
 if position ~= from then return position end
 local delta = cjson.decode(ARGV[4])
@@ -121,13 +124,13 @@ return to
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    applySummaryDelta(...args: [meta: string, ...argv: string[]]): Result<string | null, Context>;
+    applySummaryDelta(...args: [meta: string, epoch: string, ...argv: string[]]): Result<string | null, Context>;
   }
 }
 
 /** Teaches a connection the script above. */
 export function defineApplyDelta(redis: Redis): void {
-  redis.defineCommand('applySummaryDelta', { numberOfKeys: 1, lua: APPLY_DELTA });
+  redis.defineCommand('applySummaryDelta', { numberOfKeys: 2, lua: APPLY_DELTA });
 }
 
 /** A stretch of positions and what it adds. A position is a stream sequence, or a step of a rebuild. */
@@ -138,30 +141,39 @@ export interface PlacedDelta {
   readonly delta: string;
 }
 
+export interface ApplyOptions {
+  /** How long hours and days are kept. */
+  readonly keptSeconds: number;
+  /** Of a generation that is not to stay: when its keys expire, seconds since 1970. */
+  readonly expiresAtS?: number;
+  /** Of a generation that is or will be read: who writes it (`SummaryWriter`). */
+  readonly epoch?: number;
+}
+
 /**
  * Applies one delta to a generation.
  *
- * @param keptSeconds how long hours and days are kept
- * @param expiresAtS of a generation that is not to stay: when its keys expire, seconds since 1970
- * @returns the generation's position afterwards: `to`, or another where the delta did not fit
+ * @returns the generation's position afterwards: `to`, or another where the delta did not fit; `fenced` where another
+ *   epoch than the given one may write
  * @throws what Redis says; whether the delta was applied is then unknown, and its position tells
  */
 export async function applyDelta(
   redis: Redis,
   generation: string,
   { from, to, delta }: PlacedDelta,
-  keptSeconds: number,
-  expiresAtS?: number,
+  { keptSeconds, expiresAtS, epoch }: ApplyOptions,
 ): Promise<string | null> {
   const prefix = generationPrefix(generation);
   return await redis.applySummaryDelta(
     `${prefix}meta`,
+    EPOCH_KEY,
     prefix,
     from,
     to,
     delta,
     String(keptSeconds),
     String(MINUTES_KEPT_S),
-    expiresAtS === undefined ? '' : String(expiresAtS),
+    String(expiresAtS ?? ''),
+    String(epoch ?? ''),
   );
 }

@@ -5,10 +5,10 @@ import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
 import { COUNTER_KINDS, type Counters, keepDays, readCounterBase } from '../store/counters.js';
 import { inTransaction } from '../store/postgres.js';
 import { CURRENT_KEY, generationPrefix, KEY_PREFIX } from '../store/summary-schema.js';
-import { applyDelta } from './apply-delta.js';
 import { type Fact, featureOf, microseconds } from './facts.js';
 import { loadSeries } from './load-series.js';
 import { type BusinessTypes, emptyDelta, foldDelta, MAX_ROWS_PER_DELTA, type SummaryDelta } from './summary-delta.js';
+import type { SummaryWriter } from './summary-writer.js';
 
 export interface RebuildOptions {
   readonly business: BusinessTypes;
@@ -26,11 +26,13 @@ type FactAt = { readonly fact: Fact; readonly sequence: number };
  * Folds the tables into a new generation of the summaries, as of one snapshot, and switches to it. Readers see the old
  * generation until then.
  *
+ * @throws SummariesFenced where another leader writes meanwhile; the signal's reason; what Postgres and Redis say
  * @returns the new generation and the sequence that it contains
  */
 export async function rebuildSummaries(
   pool: Pool,
   redis: Redis,
+  writer: SummaryWriter,
   options: RebuildOptions,
 ): Promise<{ generation: string; position: string }> {
   const generation = randomUUID().slice(0, 8);
@@ -44,11 +46,11 @@ export async function rebuildSummaries(
       await client.query('set local statement_timeout = 0');
       const registry = await loadSeries(client);
       let step = 0;
-      const tables = checkpoint?.generation ?? 0;
-      await redis.hset(meta, { sequence: `step-${step}`, business: options.settingsHash, tables });
+      const tables = String(checkpoint?.generation ?? 0);
+      await writer.write(['hset', meta, 'sequence', 'step-0', 'business', options.settingsHash, 'tables', tables]);
       const apply = async (delta: SummaryDelta): Promise<void> => {
         const placed = { from: `step-${step}`, to: `step-${step + 1}`, delta: JSON.stringify(delta) };
-        const reached = await applyDelta(redis, generation, placed, options.keptSeconds);
+        const reached = await writer.apply(generation, placed, options.keptSeconds);
         if (reached !== placed.to) throw new Error(`The rebuild of the summaries stands at ${reached}`);
         step += 1;
       };
@@ -60,11 +62,9 @@ export async function rebuildSummaries(
     },
     'begin isolation level repeatable read read only',
   );
-  // Whoever has lost the lead meanwhile must not switch to what it made.
   options.signal.throwIfAborted();
-  await redis.hset(meta, 'sequence', position);
-  await redis.set(CURRENT_KEY, generation);
-  await dropOtherGenerations(redis, generation);
+  await writer.write(['hset', meta, 'sequence', position], ['set', CURRENT_KEY, generation]);
+  await dropOtherGenerations(redis, writer, generation);
   return { generation, position };
 }
 
@@ -76,14 +76,14 @@ export function deltaOfBase(base: Counters): SummaryDelta {
 }
 
 /** Deletes what earlier generations, finished or not, left behind. */
-async function dropOtherGenerations(redis: Redis, kept: string): Promise<void> {
+async function dropOtherGenerations(redis: Redis, writer: SummaryWriter, kept: string): Promise<void> {
   let cursor = '0';
   do {
     const [next, keys] = await redis.scan(cursor, 'MATCH', `${KEY_PREFIX}*:*`, 'COUNT', KEYS_PER_SCAN);
     const stale = keys.filter(
       (key) => !key.startsWith(generationPrefix(kept)) && !key.startsWith(`${KEY_PREFIX}view:`),
     );
-    if (stale.length > 0) await redis.unlink(...stale);
+    if (stale.length > 0) await writer.write(['unlink', ...stale]);
     cursor = next;
   } while (cursor !== '0');
 }

@@ -1,17 +1,17 @@
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
-import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { readCheckpoint, SUMMARIES_PROJECTION, TABLES_PROJECTION } from '../store/checkpoints.js';
 import type { Lease } from '../store/lease.js';
 import { firstKeptDay } from '../store/partitions.js';
 import { readPosition } from '../store/summary-position.js';
 import { generationPrefix, OTHER, USER_SETS, USERS_KEPT_MS } from '../store/summary-schema.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
-import { applyDelta, defineApplyDelta } from './apply-delta.js';
 import { keepLeading } from './keep-leading.js';
 import { rebuildSummaries } from './rebuild-summaries.js';
 import type { BusinessTypes } from './summary-delta.js';
 import { settingsHash } from './summary-identity.js';
+import { type Command, defineSummaryWrites, SummaryWriter } from './summary-writer.js';
 
 export interface SummaryWorkerDependencies {
   readonly pool: Pool;
@@ -19,6 +19,8 @@ export interface SummaryWorkerDependencies {
   readonly databaseUrl: string;
   readonly business: BusinessTypes;
   readonly retentionDays: number;
+  /** The process, for operators. */
+  readonly holder: string;
   readonly logger: Logger;
   readonly metrics: ServiceMetrics;
 }
@@ -56,8 +58,8 @@ interface OutboxRow {
  * copy came back, or Postgres was restored: then the summaries are rebuilt from the tables.
  *
  * States: standby (another process has the lease) → running ⇄ rebuilding → retrying (a server is away: the lease is given
- * back, for a standby may reach it) → running or standby. Two workers at once would do no harm to the counts, since
- * the script in Redis checks the position, but would delete each other's rebuilds.
+ * back, for a standby may reach it) → running or standby. Each lead has an epoch, under which alone it can write: a
+ * worker that was stopped and wakes after another took over changes nothing in Redis, nor in the outbox.
  */
 export class SummaryWorker {
   readonly #stopping = new AbortController();
@@ -72,7 +74,7 @@ export class SummaryWorker {
   constructor(private readonly dependencies: SummaryWorkerDependencies) {
     this.#settingsHash = settingsHash(dependencies.business, dependencies.retentionDays);
     this.#keptSeconds = dependencies.retentionDays * DAY_S;
-    defineApplyDelta(dependencies.redis);
+    defineSummaryWrites(dependencies.redis);
   }
 
   get state(): SummaryState {
@@ -116,42 +118,45 @@ export class SummaryWorker {
 
   /** Works for as long as this process has the lease. */
   async #lead(lease: Lease): Promise<void> {
+    const { pool, redis, holder } = this.dependencies;
     const signal = AbortSignal.any([this.#stopping.signal, lease.signal]);
+    const writer = await SummaryWriter.begin(pool, redis, holder);
     while (!signal.aborted) {
       this.#signalled = false;
-      const more = await this.#stepOrHeal(signal);
-      await this.#clean();
+      const more = await this.#stepOrHeal(writer, signal);
+      await this.#clean(writer);
       if (!more) await this.#waitForWake(POLL_MS);
     }
     if (!this.#stopping.signal.aborted) throw new Error('The lease was lost');
   }
 
   /** A key of another type than ours was written by somebody else: all is built anew. */
-  async #stepOrHeal(signal: AbortSignal): Promise<boolean> {
+  async #stepOrHeal(writer: SummaryWriter, signal: AbortSignal): Promise<boolean> {
     try {
-      return await this.#step(signal);
+      return await this.#step(writer, signal);
     } catch (error) {
       if (!(error instanceof Error && FOREIGN_TYPE.test(error.message))) throw error;
-      return await this.#rebuild('foreign_key_type', signal);
+      return await this.#rebuild('foreign_key_type', writer, signal);
     }
   }
 
   /** @returns whether there may be more to do at once */
-  async #step(signal: AbortSignal): Promise<boolean> {
+  async #step(writer: SummaryWriter, signal: AbortSignal): Promise<boolean> {
     const { redis, pool } = this.dependencies;
     const found = await readPosition(redis);
-    if (found === undefined) return await this.#rebuild('redis_empty', signal);
-    if (found.business !== this.#settingsHash) return await this.#rebuild('settings_changed', signal);
-    if (!/^\d{1,18}$/.test(found.position)) return await this.#rebuild('position_unreadable', signal);
+    if (found === undefined) return await this.#rebuild('redis_empty', writer, signal);
+    if (found.business !== this.#settingsHash) return await this.#rebuild('settings_changed', writer, signal);
+    if (!/^\d{1,18}$/.test(found.position)) return await this.#rebuild('position_unreadable', writer, signal);
     const { rows } = await pool.query<OutboxRow>(
       `select from_sequence, to_sequence, delta::text as delta from summary_outbox
        where from_sequence >= $1 order by from_sequence limit $2`,
       [found.position, DELTAS_PER_READ],
     );
-    if (found.tables !== (await this.#tablesGeneration())) return await this.#rebuild('tables_replaced', signal);
-    if (rows[0] === undefined) return await this.#checkCaughtUp(found.position, signal);
-    if (rows[0].from_sequence !== found.position) return await this.#rebuild('outbox_gap', signal);
-    return await this.#apply(found.generation, rows);
+    if (found.tables !== (await this.#tablesGeneration()))
+      return await this.#rebuild('tables_replaced', writer, signal);
+    if (rows[0] === undefined) return await this.#checkCaughtUp(found.position, writer, signal);
+    if (rows[0].from_sequence !== found.position) return await this.#rebuild('outbox_gap', writer, signal);
+    return await this.#apply(writer, found.generation, rows);
   }
 
   /** Read behind the deltas: a delta of changed tables is not taken for one of those before. */
@@ -159,10 +164,9 @@ export class SummaryWorker {
     return String((await readCheckpoint(this.dependencies.pool, TABLES_PROJECTION))?.generation ?? 0);
   }
 
-  async #apply(generation: string, rows: readonly OutboxRow[]): Promise<boolean> {
+  async #apply(writer: SummaryWriter, generation: string, rows: readonly OutboxRow[]): Promise<boolean> {
     for (const { from_sequence: from, to_sequence: to, delta } of rows) {
-      const placed = { from, to, delta };
-      const reached = await applyDelta(this.dependencies.redis, generation, placed, this.#keptSeconds);
+      const reached = await writer.apply(generation, { from, to, delta }, this.#keptSeconds);
       if (reached !== to) return true;
       this.#atSequence(Number(to));
     }
@@ -174,7 +178,7 @@ export class SummaryWorker {
   }
 
   /** No delta follows the position: either it is the checkpoint, or one of the two was rolled back. */
-  async #checkCaughtUp(position: string, signal: AbortSignal): Promise<boolean> {
+  async #checkCaughtUp(position: string, writer: SummaryWriter, signal: AbortSignal): Promise<boolean> {
     const checkpoint = await readCheckpoint(this.dependencies.pool, TABLES_PROJECTION);
     const sequence = checkpoint?.sequence ?? 0;
     if (sequence !== Number(position)) {
@@ -183,19 +187,21 @@ export class SummaryWorker {
         position,
       ]);
       if (rows.length > 0) return true;
-      return await this.#rebuild('outbox_gap', signal);
+      return await this.#rebuild('outbox_gap', writer, signal);
     }
     this.#atSequence(sequence);
     return false;
   }
 
-  async #rebuild(reason: string, signal: AbortSignal): Promise<boolean> {
+  async #rebuild(reason: string, writer: SummaryWriter, signal: AbortSignal): Promise<boolean> {
     const { pool, redis, business, logger, metrics } = this.dependencies;
+    // A Redis that was emptied has lost the epoch as well.
+    await writer.renew();
     this.#state = { kind: 'rebuilding' };
     // An empty Redis is what every first start finds; whether it was emptied, the service cannot know.
     logger[reason === 'redis_empty' ? 'info' : 'warn']({ reason }, 'Building the summaries from the tables');
     metrics.summaryRebuilds.inc({ reason });
-    const { generation, position } = await rebuildSummaries(pool, redis, {
+    const { generation, position } = await rebuildSummaries(pool, redis, writer, {
       business,
       settingsHash: this.#settingsHash,
       keptSeconds: this.#keptSeconds,
@@ -207,20 +213,22 @@ export class SummaryWorker {
   }
 
   /** Drops deltas that were applied a while ago, and users whom no window reaches any more, or the tables do not keep. */
-  async #clean(): Promise<void> {
+  async #clean(writer: SummaryWriter): Promise<void> {
     const nowMs = Date.now();
     if (nowMs - this.#cleanedAtMs < CLEAN_INTERVAL_MS || this.#state.kind !== 'running') return;
     this.#cleanedAtMs = nowMs;
     const { pool, redis } = this.dependencies;
     await pool.query(
-      `delete from summary_outbox where to_sequence <= $1 and created_at < now() - make_interval(secs => $2)`,
-      [this.#state.sequence, OUTBOX_KEPT_SECONDS],
+      `delete from summary_outbox where to_sequence <= $1 and created_at < now() - make_interval(secs => $2)
+       and exists (select from projection_checkpoints where name = $3 and epoch = $4)`,
+      [this.#state.sequence, OUTBOX_KEPT_SECONDS, SUMMARIES_PROJECTION, writer.epoch],
     );
     const found = await readPosition(redis);
     if (found === undefined) return;
     const prefix = `${generationPrefix(found.generation)}u:`;
     const before = Math.max(nowMs - USERS_KEPT_MS, firstKeptDay(nowMs, this.dependencies.retentionDays) * DAY_S * 1000);
-    for (const set of await userSets(pool)) await redis.zremrangebyscore(`${prefix}${set}`, '-inf', `(${before}`);
+    const drop = (set: string): Command => ['zremrangebyscore', `${prefix}${set}`, '-inf', `(${before}`];
+    for (const set of await userSets(pool)) await writer.write(drop(set));
   }
 
   #waitForWake(maxWaitMs: number): Promise<void> {

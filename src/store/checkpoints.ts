@@ -97,6 +97,25 @@ export async function renewEpoch(pool: Pool, name: string, holder: string): Prom
 }
 
 /**
+ * Makes the epoch later than one that was met in another server, which knows of more epochs than Postgres does.
+ *
+ * @returns undefined where a later epoch than `at` has begun
+ */
+export async function passEpoch(
+  pool: Pool,
+  name: string,
+  at: Checkpoint,
+  met: number,
+): Promise<Checkpoint | undefined> {
+  const { rows } = await pool.query<CheckpointRow>(
+    `update projection_checkpoints set epoch = $3::bigint + 1, updated_at = now()
+     where name = $1 and epoch = $2 returning ${COLUMNS}`,
+    [name, at.epoch, met],
+  );
+  return rows[0] === undefined ? undefined : fromRow(rows[0]);
+}
+
+/**
  * Begins a new epoch, which fences off every earlier projector, and makes the checkpoint where there is none.
  *
  * @param holder who begins it, for operators

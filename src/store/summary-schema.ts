@@ -8,6 +8,7 @@
  *   {metrics}:current            → generation
  *   {metrics}:<gen>:meta         hash: sequence (the log position folded in), business (hash of that mapping and of the
  *                                retention), tables (generation of the tables that it was folded of)
+ *   {metrics}:epoch              number of the leader that may write the summaries (src/projections/summary-writer.ts)
  * A hash of counts also holds `at`, the position that changed it last: a reader that knows it need not read it again.
  *
  *   {metrics}:<gen>:m:<second>   hash of counts, one minute     (kept 26 hours)
@@ -25,6 +26,7 @@
 
 export const KEY_PREFIX = '{metrics}:';
 export const CURRENT_KEY = `${KEY_PREFIX}current`;
+export const EPOCH_KEY = `${KEY_PREFIX}epoch`;
 
 export function generationPrefix(generation: string): string {
   return `${KEY_PREFIX}${generation}:`;

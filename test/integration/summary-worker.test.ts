@@ -5,7 +5,7 @@ import { applyDelta, defineApplyDelta } from '../../src/projections/apply-delta.
 import { nextGeneration } from '../../src/store/checkpoints.js';
 import { inTransaction } from '../../src/store/postgres.js';
 import { readPosition } from '../../src/store/summary-position.js';
-import { CURRENT_KEY, generationPrefix, PART } from '../../src/store/summary-schema.js';
+import { CURRENT_KEY, EPOCH_KEY, generationPrefix, PART } from '../../src/store/summary-schema.js';
 import { testPool } from '../support/database.js';
 import { dumpSummaries, type Sent } from '../support/direct-projection.js';
 import { waitFor } from '../support/servers.js';
@@ -58,7 +58,7 @@ test('a delta that is sent twice does nothing the second time', async () => {
     .need('store')
     .pool.query<{ delta: string }>('select delta::text as delta from summary_outbox');
   const delta = rows[0]?.delta ?? '';
-  assert.is(await applyDelta(redis, generation, { from: '0', to: '4', delta }, 1_000), '4');
+  assert.is(await applyDelta(redis, generation, { from: '0', to: '4', delta }, { keptSeconds: 1_000 }), '4');
   assert.equal(await loginsCounted(), ['4', '4', '4']);
 });
 
@@ -164,6 +164,8 @@ const FOREIGN: readonly [what: string, spoil: (redis: Redis, prefix: string) => 
   ['the position is text', (redis, prefix) => redis.hset(`${prefix}meta`, 'sequence', 'abc')],
   ['the position is beyond all numbers', (redis, prefix) => redis.hset(`${prefix}meta`, 'sequence', '9'.repeat(40))],
   ['meta is text', (redis, prefix) => redis.set(`${prefix}meta`, 'x')],
+  ['the epoch is a list', async (redis) => redis.multi().del(EPOCH_KEY).lpush(EPOCH_KEY, 'x').exec()],
+  ['the epoch is text', (redis) => redis.set(EPOCH_KEY, 'x')],
   ['meta is gone', (redis, prefix) => redis.del(`${prefix}meta`)],
   [
     'the current generation is a hash',

@@ -33,13 +33,14 @@ export function newProjector(log: TestLog, store: TestStore, changes: Partial<Pr
   });
 }
 
-export function newSummaryWorker(store: TestStore, redis: Redis): SummaryWorker {
+export function newSummaryWorker(store: TestStore, redis: Redis, holder = 'test'): SummaryWorker {
   return new SummaryWorker({
     pool: store.pool,
     redis,
     databaseUrl: store.url,
     business: BUSINESS,
     retentionDays: 90,
+    holder,
     logger: testLogger,
     metrics: createServiceMetrics(),
   });

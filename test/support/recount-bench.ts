@@ -46,6 +46,7 @@ export async function openRecountBench(count: number, seed: number, days: number
     databaseUrl,
     business: BUSINESS,
     retentionDays: RETENTION_DAYS,
+    holder: 'test',
     logger: testLogger,
     metrics: createServiceMetrics(),
   });

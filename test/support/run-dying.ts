@@ -76,7 +76,7 @@ watchCommits(pool);
 const redis = redisOnPort(Number(redisPort));
 const log = { connection, watch, manager, appender, close: () => connection.close() };
 const store = { url: databaseUrl, pool, partitions: new Partitions(pool), close: () => pool.end() };
-const summaries = newSummaryWorker(store, redis);
+const summaries = newSummaryWorker(store, redis, holder);
 watchDeltas(redis);
 summaries.start();
 newProjector(log, store, { holder, onCommit: () => summaries.wake() }).start();

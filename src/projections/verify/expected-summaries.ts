@@ -78,7 +78,7 @@ export class ExpectedSummaries {
   async #apply(delta: string): Promise<void> {
     const placed = { from: nameOf(this.#step), to: nameOf(this.#step + 1), delta };
     const { keptSeconds, expiresAtS } = this.options;
-    const reached = await applyDelta(this.redis, this.generation, placed, keptSeconds, expiresAtS);
+    const reached = await applyDelta(this.redis, this.generation, placed, { keptSeconds, expiresAtS });
     if (reached !== placed.to) throw new Error(`The keys of the comparison stand at ${reached}`);
     this.#step += 1;
   }

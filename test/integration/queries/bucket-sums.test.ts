@@ -68,7 +68,7 @@ class Stage {
     const [from, to] = [String(this.#sequence), String(this.#sequence + 1)];
     const placed = facts.map((fact) => ({ fact, sequence: this.#sequence }));
     const delta = JSON.stringify(foldDelta(placed, this.#registry, BUSINESS));
-    assert.is(await applyDelta(connection(), this.#generation, { from, to, delta }, KEPT_S), to);
+    assert.is(await applyDelta(connection(), this.#generation, { from, to, delta }, { keptSeconds: KEPT_S }), to);
     this.#sequence += 1;
   }
 

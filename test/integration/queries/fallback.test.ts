@@ -58,7 +58,7 @@ async function open(postgres: ManagedServer): Promise<Bench> {
   const logger = pino({ level: 'silent' });
   const metrics = createServiceMetrics();
   const dependencies = { pool, redis: workersRedis, databaseUrl: database.url, business: BUSINESS, logger, metrics };
-  const worker = new SummaryWorker({ ...dependencies, retentionDays: 90 });
+  const worker = new SummaryWorker({ ...dependencies, retentionDays: 90, holder: 'test' });
   worker.start();
   await waitFor('summaries', () => (worker.state.kind === 'running' && worker.state.sequence === EVENTS) || undefined);
   const fallbacks: string[] = [];
