@@ -34,12 +34,12 @@ export async function runVerify(env: Environment, given: VerifyArguments): Promi
   const config = loadFoldConfig(env);
   const signal = stopOnSignal();
   const quiet = (): void => undefined;
-  const { databaseUrl, retentionDays, business } = config;
-  const pool = openPool({ databaseUrl, maxConnections: 3, applicationName: 'metrics verify', onError: quiet });
-  const redis = openRedis(config.redis, REDIS_TIMEOUT_MS, quiet);
   const connection = await connectNats(config.nats, 'metrics verify').catch((error: unknown) => {
     throw new ServerUnreachable('NATS', error);
   });
+  const { databaseUrl, retentionDays, business } = config;
+  const pool = openPool({ databaseUrl, maxConnections: 3, applicationName: 'metrics verify', onError: quiet });
+  const redis = openRedis(config.redis, REDIS_TIMEOUT_MS, quiet);
   const progress = new Progress('events');
   try {
     const manager = await connection.jetstreamManager();
