@@ -102,7 +102,7 @@ test(`fault 17: one event in ${NEIGHBOURS + 1} is poison, of every kind: parked 
   const stage = await openStage();
   const log = await openLog(stage.servers.nats.url);
   try {
-    const poisons = Array.from({ length: ROUNDS }, () => allPoisons(Date.now())).flat();
+    const poisons = Array.from({ length: ROUNDS }, (_, round) => allPoisons(Date.now(), round)).flat();
     await stage.pool.query(
       "alter table user_events add constraint no_poison check (event_type <> 'not_for_postgres') not valid",
     );

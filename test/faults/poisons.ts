@@ -6,7 +6,7 @@ export interface Poison {
   readonly payload: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly reason: RefusalReason;
-  /** In which version of the service the tables take it; left out: in none. */
+  /** Where a later version of the service, or Postgres without its constraint, takes it. */
   readonly fixed?: true;
 }
 
@@ -21,8 +21,13 @@ const nested = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repe
 const manyKeys = JSON.stringify(Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`k${index}`, 1])));
 const at = (time: string, reason: RefusalReason): Poison => user(`{"user_id":1,"occurred_at":"${time}"}`, reason);
 
-/** Every kind of poison that has been thought of. @param nowMs the publisher's clock */
-export function allPoisons(nowMs: number): readonly Poison[] {
+/**
+ * Every kind of poison that has been thought of.
+ *
+ * @param nowMs the publisher's clock
+ * @param round makes ids of its own for each time
+ */
+export function allPoisons(nowMs: number, round: number): readonly Poison[] {
   return [
     user('', 'invalid_json'),
     user('hello', 'invalid_json'),
@@ -48,7 +53,7 @@ export function allPoisons(nowMs: number): readonly Poison[] {
     at(new Date(nowMs + HOUR_MS).toISOString(), 'time_in_future'),
     at(new Date(nowMs - 100 * 24 * HOUR_MS).toISOString(), 'time_too_old'),
     user('{"event_type":"*"}', 'subject_mismatch'),
-    { ...user('{}', 'invalid_id'), headers: { 'Nats-Msg-Id': 'an id with spaces' } },
+    { ...user('{}', 'invalid_id'), headers: { 'Nats-Msg-Id': `an id with spaces ${round}` } },
     { ...user('{}', 'invalid_cloudevent'), headers: { 'ce-specversion': '1.0', 'ce-id': 'a', 'ce-source': 's' } },
     { subject: `metrics.events.user.${'x'.repeat(200)}`, payload: '{}', reason: 'invalid_fields' },
     { subject: 'metrics.events.user.nested.type', payload: '{"n":1}', reason: 'unknown_subject', fixed: true },
