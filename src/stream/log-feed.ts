@@ -11,6 +11,7 @@ import {
 import type { LogMessage } from '../events/codec.js';
 import { parseAckSubject } from './ack-subject.js';
 import type { ConnectionWatch } from './connection.js';
+import { hasMessageFrom } from './has-message.js';
 import { readHeaders } from './message-headers.js';
 
 /** Why a feed cannot go on; its owner opens another one from its checkpoint. */
@@ -79,6 +80,8 @@ export class LogFeed {
   #heardAtMs = 0;
   #deliverySequence = 0;
   #pending: number | undefined;
+  /** Nothing up to here is to come. */
+  #startsAfter = 0;
   #lastSequence: number;
 
   private constructor(
@@ -135,7 +138,11 @@ export class LogFeed {
       'fromMs' in options
         ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: new Date(options.fromMs).toISOString() }
         : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: options.afterSequence + 1 };
-    const { name, num_pending: pending } = await manager.consumers.add(stream, {
+    const {
+      name,
+      num_pending: pending,
+      delivered,
+    } = await manager.consumers.add(stream, {
       ...start,
       ack_policy: AckPolicy.None,
       inactive_threshold: UNREAD_NS,
@@ -144,10 +151,27 @@ export class LogFeed {
     });
     const feed = new LogFeed(connection, watch, { stream, consumer: name, pullSize }, 0);
     feed.#pending ??= pending;
+    feed.#startsAfter = delivered.stream_seq;
     return { feed, pending };
   }
 
-  /** How many messages the server had behind the last one that came, when it came; undefined where that is not known. */
+  /**
+   * Whether everything has been taken that there is. Where messages were deleted, nats-server 2.9 may count as pending what
+   * is not there any more: so where it says that there is more, the stream is asked.
+   *
+   * @throws NatsError where JetStream does not answer
+   */
+  async isAtEnd(manager: JetStreamManager): Promise<boolean> {
+    if (this.#buffer.length > 0) return false;
+    if (this.#pending === 0) return true;
+    const behind = Math.max(this.#lastSequence, this.#startsAfter) + 1;
+    return !(await hasMessageFrom(manager, this.options.stream, behind)) && this.#buffer.length === 0;
+  }
+
+  /**
+   * How many messages the server had behind the last one that came, when it came, or more; undefined where that is not
+   * known.
+   */
   get pending(): number | undefined {
     return this.#pending;
   }

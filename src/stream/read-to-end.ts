@@ -33,8 +33,11 @@ export async function readToEnd(
   const options = fromMs === undefined ? { ...common, afterSequence: 0 } : { ...common, fromMs };
   const { feed } = await LogFeed.openFrom(connection, watch, manager, options);
   try {
-    while (feed.pending !== 0 || feed.buffered > 0) {
-      for (const message of await feed.take(PULL_SIZE, TAKE_TIMEOUT_MS)) take(message);
+    let done = await feed.isAtEnd(manager);
+    while (!done) {
+      const messages = await feed.take(PULL_SIZE, TAKE_TIMEOUT_MS);
+      for (const message of messages) take(message);
+      done = messages.length === 0 ? await feed.isAtEnd(manager) : feed.pending === 0 && feed.buffered === 0;
     }
   } finally {
     await feed.remove(manager);

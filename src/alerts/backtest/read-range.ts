@@ -57,7 +57,9 @@ export async function readRange(reader: RangeReader, range: ReadRange): Promise<
     onProgress?.(0, total);
     while (taken < pending) {
       signal.throwIfAborted();
-      for (const message of await feed.take(TAKE_SIZE, TAKE_TIMEOUT_MS)) {
+      const messages = await feed.take(TAKE_SIZE, TAKE_TIMEOUT_MS);
+      if (messages.length === 0 && (await feed.isAtEnd(manager))) break;
+      for (const message of messages) {
         if (message.storedAtMs > untilMs) return { ...counts, reachedEnd: false };
         if (taken === pending) break;
         taken += 1;

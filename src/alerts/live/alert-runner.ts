@@ -1,6 +1,7 @@
 import { type CodecOptions, decodeMessage, type LogMessage } from '../../events/codec.js';
 import type { Appender } from '../../stream/append.js';
 import type { ConnectionWatch, JetStreamManager, NatsConnection } from '../../stream/connection.js';
+import { hasMessageFrom } from '../../stream/has-message.js';
 import { LogFeed } from '../../stream/log-feed.js';
 import { readLast } from '../../stream/read-last.js';
 import { pause } from '../../stream/stream-follower.js';
@@ -113,8 +114,8 @@ class Session {
     const evaluation = await this.#plan();
     const endAtOpening = await this.#logEnd();
     const from = { stream: EVENTS_STREAM, fromMs: evaluation.closedUntilMs, pullSize: PULL_SIZE };
-    const { feed, pending } = await LogFeed.openFrom(connection, watch, manager, from);
-    if (pending === 0) this.#taken = endAtOpening;
+    const { feed } = await LogFeed.openFrom(connection, watch, manager, from);
+    if (await feed.isAtEnd(manager)) this.#taken = endAtOpening;
     // Ends a wait for messages at once.
     this.signal.addEventListener('abort', () => feed.close(), { once: true });
     try {
@@ -194,7 +195,10 @@ class Session {
   async #letTimePass(evaluation: LiveEvaluation): Promise<void> {
     const timeMs = this.options.now() - CLOCK_MARGIN_MS;
     if (timeMs < evaluation.nextCloseMs) return;
-    if ((await this.#logEnd()) > this.#taken) return;
+    const { manager } = this.options;
+    // The last messages may have been erased.
+    const isBehind = (await this.#logEnd()) > this.#taken;
+    if (isBehind && (await hasMessageFrom(manager, EVENTS_STREAM, this.#taken + 1))) return;
     this.#clockMs = timeMs;
     await this.#advance(evaluation, timeMs);
   }

@@ -185,7 +185,7 @@ export class ShadowFold {
     const { manager } = this.dependencies;
     // The message at the limit may have been erased, or have left the log.
     const isGone = async (): Promise<boolean> =>
-      this.feed.pending === 0 && (await readMessage(manager, EVENTS_STREAM, limit)) === undefined;
+      (await this.feed.isAtEnd(manager)) && (await readMessage(manager, EVENTS_STREAM, limit)) === undefined;
     if (next !== undefined || (await isGone())) {
       this.#caughtUpTo = limit;
       return true;

@@ -50,7 +50,7 @@ export async function* readLog(
       const last = messages.at(-1);
       if (last === undefined) {
         // The message at the end may have left the log.
-        if (feed.pending === 0) return;
+        if (await feed.isAtEnd(manager)) return;
         continue;
       }
       reached = last.sequence;
