@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import type { CodecOptions } from '../events/codec.js';
 import { beginEpoch, type Checkpoint, noteHalt, noteStreamCreated, TABLES_PROJECTION } from '../store/checkpoints.js';
 import { type Lease, lead } from '../store/lease.js';
+import { overtake } from '../store/overtake.js';
 import { dayOf, type Partitions } from '../store/partitions.js';
 import { classifyFailure } from '../store/postgres.js';
 import { memoizedRoutes } from '../store/route.js';
@@ -126,7 +127,9 @@ export class Projector {
     const { pool, manager, connection, watch, logger } = this.dependencies;
     const stream = await findStream(manager, EVENTS_STREAM);
     if (stream === undefined) throw new Error(`The stream ${EVENTS_STREAM} does not exist`);
-    const checkpoint = await beginEpoch(pool, TABLES_PROJECTION, this.dependencies.holder, String(stream.created));
+    const checkpoint = await overtake(pool, (client) =>
+      beginEpoch(client, TABLES_PROJECTION, this.dependencies.holder, String(stream.created)),
+    );
     const verdict = await checkLog(manager, stream, checkpoint, this.dependencies.codec, pool);
     if (verdict.kind === 'different_log') return await this.#halt(checkpoint, verdict.reason);
     await noteStreamCreated(pool, TABLES_PROJECTION, checkpoint, String(stream.created));

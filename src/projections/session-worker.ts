@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import { beginEpoch, readCheckpoint, SESSIONS_PROJECTION, TABLES_PROJECTION } from '../store/checkpoints.js';
 import type { Lease } from '../store/lease.js';
+import { overtake } from '../store/overtake.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import { dropExpiredSessions, type FoldStep, foldSessions } from './fold-sessions.js';
@@ -85,7 +86,7 @@ export class SessionWorker {
     const { pool, holder } = this.dependencies;
     const signal = AbortSignal.any([this.#stopping.signal, lease.signal]);
     const stream = (await readCheckpoint(pool, TABLES_PROJECTION))?.streamCreatedAt ?? '';
-    const { epoch } = await beginEpoch(pool, SESSIONS_PROJECTION, holder, stream);
+    const { epoch } = await overtake(pool, (client) => beginEpoch(client, SESSIONS_PROJECTION, holder, stream));
     while (!signal.aborted) {
       const startMs = performance.now();
       const step = await foldSessions(pool, epoch);

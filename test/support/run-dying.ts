@@ -1,5 +1,6 @@
-// Projector and summary worker in a process of its own, which dies at a point of their path:
-// `node run-dying.js <nats url> <database url> <redis port> <holder> <point> <occurrence>`.
+// Projector and summary worker in a process of its own, which dies or stops at a point of their path:
+// `node run-dying.js <nats url> <database url> <redis port> <holder> <point> <occurrence> [SIGKILL | SIGSTOP]`.
+// It prints `at the point` before, and the states of the two whenever they change.
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { Partitions } from '../../src/store/partitions.js';
@@ -9,15 +10,17 @@ import { testPool } from './database.js';
 import type { DyingPoint } from './dying-points.js';
 import { newProjector, newSummaryWorker, redisOnPort } from './projection.js';
 
-const [natsUrl = '', databaseUrl = '', redisPort = '', holder = '', point = '', occurrence = '1'] =
+const [natsUrl = '', databaseUrl = '', redisPort = '', holder = '', point = '', occurrence = '1', signal] =
   process.argv.slice(2);
 let left = Number(occurrence);
 
-/** Dies like a machine that loses its power, at the asked for occurrence of the asked for point. */
+/** Dies like a machine that loses its power, or stops like one that is paused, at the asked for occurrence of the asked for point. */
 function passing(at: DyingPoint): void {
   if (at !== point) return;
   left -= 1;
-  if (left <= 0) process.kill(process.pid, 'SIGKILL');
+  if (left !== 0) return;
+  console.log('at the point');
+  process.kill(process.pid, signal === 'SIGSTOP' ? 'SIGSTOP' : 'SIGKILL');
 }
 
 /** Around the statement that ends a batch's transaction: that of the one that moves the checkpoint of the tables. */
@@ -79,5 +82,16 @@ const store = { url: databaseUrl, pool, partitions: new Partitions(pool), close:
 const summaries = newSummaryWorker(store, redis, holder);
 watchDeltas(redis);
 summaries.start();
-newProjector(log, store, { holder, onCommit: () => summaries.wake() }).start();
+const projector = newProjector(log, store, { holder, onCommit: () => summaries.wake() });
+projector.start();
 console.log('started');
+
+const STATES_MS = 50;
+let printed = '';
+const describe = ({ kind, reason }: { readonly kind: string; readonly reason?: string }): string =>
+  reason === undefined ? kind : `${kind} (${reason})`;
+setInterval(() => {
+  const states = `tables ${describe(projector.state)}, summaries ${describe(summaries.state)}`;
+  if (states !== printed) console.log(states);
+  printed = states;
+}, STATES_MS);
