@@ -1,6 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../src/devservices/index.js';
@@ -9,7 +6,7 @@ import { migrate } from '../../src/store/migrate.js';
 import { Partitions } from '../../src/store/partitions.js';
 import { count, openStore, type TestStore, testPool } from '../support/database.js';
 import { appendUsers, ids, openLog, type TestLog } from '../support/log.js';
-import { newProjector, projectedTo, untilProjected } from '../support/projection.js';
+import { newProjector, untilProjected } from '../support/projection.js';
 import { startTestNats, startTestPostgres, waitFor } from '../support/servers.js';
 
 interface Context {
@@ -17,9 +14,8 @@ interface Context {
   log?: TestLog;
   store?: TestStore;
   projectors: Projector[];
-  children: ChildProcess[];
 }
-const context: Context = { projectors: [], children: [] };
+const context: Context = { projectors: [] };
 const test = suite('projector under faults');
 
 function log(): TestLog {
@@ -29,14 +25,6 @@ function log(): TestLog {
 function store(): TestStore {
   if (context.store === undefined) throw new Error('not opened');
   return context.store;
-}
-async function startChild(holder: string): Promise<ChildProcess> {
-  const program = fileURLToPath(new URL('../support/run-projector.js', import.meta.url));
-  const args = [program, context.nats?.url ?? '', store().url, holder];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  context.children.push(child);
-  await once(child.stdout, 'data');
-  return child;
 }
 function start(projector: Projector): Projector {
   context.projectors.push(projector);
@@ -57,52 +45,12 @@ test.before.each(async () => {
   context.log = await openLog(context.nats.url);
   context.store = await openStore();
   context.projectors = [];
-  context.children = [];
 });
 test.after.each(async () => {
-  for (const child of context.children) child.kill('SIGKILL');
   await Promise.all(context.projectors.map((projector) => projector.stop()));
   await context.log?.close();
   await context.store?.close();
   await context.nats?.stop();
-});
-
-test('a projector that is stopped loses the lead, and writes nothing when it wakes', async () => {
-  const child = await startChild('first');
-  await appendUsers(log(), ids(5_000));
-  await waitFor('some progress', async () => ((await projectedTo(store())) > 0 ? true : undefined));
-  child.kill('SIGSTOP');
-  start(newProjector(log(), store(), { holder: 'second' }));
-  await appendUsers(log(), ids(2_000, 'more'));
-  await untilProjected(log(), store(), undefined, 45_000);
-  const { rows } = await store().pool.query<{ holder: string }>('select holder from projection_checkpoints');
-  assert.is(rows[0]?.holder, 'second');
-  child.kill('SIGCONT');
-  await appendUsers(log(), ids(2_000, 'last'));
-  await untilProjected(log(), store());
-  await eachOnce(9_000);
-});
-
-test('transactions that fail for a reason of the moment are tried again', async () => {
-  await store().pool.query(`
-    create function fail_sometimes() returns trigger language plpgsql as $$
-    declare codes text[] := array['40001', '40P01', '55P03', '57014'];
-    begin
-      if random() < 0.3 and new.sequence > old.sequence then
-        raise exception 'injected' using errcode = codes[1 + floor(random() * 4)::int];
-      end if;
-      return new;
-    end $$`);
-  await store().pool.query(
-    'create trigger fail before update on projection_checkpoints for each row execute function fail_sometimes()',
-  );
-  start(newProjector(log(), store()));
-  for (let round = 0; round < 20; round += 1) {
-    await appendUsers(log(), ids(50, `round-${round}`));
-    await untilProjected(log(), store());
-  }
-  await eachOnce(1_000);
-  assert.is((await log().manager.streams.info('METRICS_DEADLETTERS')).state.messages, 0);
 });
 
 test('Postgres killed and away: appends go on, memory is bounded, and the backlog drains by itself', async () => {
