@@ -1,6 +1,13 @@
 import { DatabaseError, type Pool, type PoolClient } from 'pg';
 import { addToCounterBase, countInTables } from '../store/counters.js';
-import { EVENT_TABLES, type EventTable, findPartition } from '../store/partitions.js';
+import {
+  EVENT_TABLES,
+  type EventTable,
+  findPartition,
+  LIVE_SCHEMA,
+  PREVIOUS_SCHEMA,
+  type TableSchema,
+} from '../store/partitions.js';
 import { inTransaction } from '../store/postgres.js';
 
 /** `busy`: somebody is reading or writing that day; nothing was changed, and it is to be tried again later. */
@@ -29,20 +36,41 @@ const BUSY = new Set(['55P03', '40P01', '42P01']);
  * @throws what Postgres says
  */
 export async function dropDay(pool: Pool, day: number): Promise<DropOutcome> {
+  return await inTurn(pool, async (client) => {
+    const partitions = await findPartitions(client, day, LIVE_SCHEMA);
+    if (partitions.size === 0) return 'absent';
+    await client.query(`lock table ${[...partitions.values()].join(', ')} in share mode`);
+    const tables = { api: partitions.get('api_metrics') ?? null, user: partitions.get('user_events') ?? null };
+    await addToCounterBase(client, await countInTables(client, tables));
+    // The locks that hold up others come last, when nothing is left to count.
+    for (const [table, partition] of partitions) {
+      await client.query(`alter table ${table} detach partition ${partition}`);
+      await client.query(`drop table ${partition}`);
+    }
+    return 'dropped';
+  });
+}
+
+/**
+ * Drops the partitions of a day of the tables that a rebuild has replaced and kept. Their rows are in the live tables or
+ * their counters' base, so nothing is added to it.
+ *
+ * @throws what Postgres says
+ */
+export async function dropPreviousDay(pool: Pool, day: number): Promise<DropOutcome> {
+  return await inTurn(pool, async (client) => {
+    const partitions = await findPartitions(client, day, PREVIOUS_SCHEMA);
+    for (const partition of partitions.values()) await client.query(`drop table ${partition}`);
+    return partitions.size === 0 ? 'absent' : 'dropped';
+  });
+}
+
+/** In one transaction, which gives up its turn where a lock is not to be had soon. */
+async function inTurn(pool: Pool, work: (client: PoolClient) => Promise<DropOutcome>): Promise<DropOutcome> {
   try {
     return await inTransaction(pool, async (client) => {
       await client.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
-      const partitions = await findPartitions(client, day);
-      if (partitions.size === 0) return 'absent';
-      await client.query(`lock table ${[...partitions.values()].join(', ')} in share mode`);
-      const tables = { api: partitions.get('api_metrics') ?? null, user: partitions.get('user_events') ?? null };
-      await addToCounterBase(client, await countInTables(client, tables));
-      // The locks that hold up others come last, when nothing is left to count.
-      for (const [table, partition] of partitions) {
-        await client.query(`alter table ${table} detach partition ${partition}`);
-        await client.query(`drop table ${partition}`);
-      }
-      return 'dropped';
+      return await work(client);
     });
   } catch (error) {
     if (error instanceof DatabaseError && BUSY.has(error.code ?? '')) return 'busy';
@@ -50,10 +78,10 @@ export async function dropDay(pool: Pool, day: number): Promise<DropOutcome> {
   }
 }
 
-async function findPartitions(client: PoolClient, day: number): Promise<Map<EventTable, string>> {
+async function findPartitions(client: PoolClient, day: number, schema: TableSchema): Promise<Map<EventTable, string>> {
   const found = new Map<EventTable, string>();
   for (const table of EVENT_TABLES) {
-    const partition = await findPartition(client, table, day);
+    const partition = await findPartition(client, table, day, schema);
     if (partition !== undefined) found.set(table, partition);
   }
   return found;

@@ -1,7 +1,15 @@
 import type { Pool } from 'pg';
-import { EVENT_TABLES, firstKeptDay, listPartitions } from '../store/partitions.js';
+import {
+  EVENT_TABLES,
+  firstKeptDay,
+  isoDate,
+  LIVE_SCHEMA,
+  listPartitions,
+  PREVIOUS_SCHEMA,
+  type TableSchema,
+} from '../store/partitions.js';
 import type { Logger } from '../telemetry/logger.js';
-import { dropDay } from './drop-day.js';
+import { type DropOutcome, dropDay, dropPreviousDay } from './drop-day.js';
 import { keepLeading, pause } from './keep-leading.js';
 
 export interface RetentionWorkerDependencies {
@@ -12,12 +20,19 @@ export interface RetentionWorkerDependencies {
   readonly now: () => number;
 }
 
-const DAY_MS = 86_400_000;
 const LOOK_INTERVAL_MS = 3_600_000;
 /** A day that somebody reads is tried again soon: dashboards take seconds, not hours. */
 const BUSY_RETRY_MS = 10_000;
 const STANDBY_POLL_MS = 10_000;
 const RETRY_MS = 5_000;
+/** Where days are looked for: those that are read, and those that `rebuild --keep` has left for a rollback. */
+const DROPS: readonly {
+  readonly schema: TableSchema;
+  readonly drop: (pool: Pool, day: number) => Promise<DropOutcome>;
+}[] = [
+  { schema: LIVE_SCHEMA, drop: dropDay },
+  { schema: PREVIOUS_SCHEMA, drop: dropPreviousDay },
+];
 
 /**
  * Drops the days that are wholly past the retention, at start and every hour. The log keeps events for longer than the
@@ -58,13 +73,14 @@ export class RetentionWorker {
   /** @returns false where somebody was reading one of the days */
   async #drop(signal: AbortSignal): Promise<boolean> {
     const { pool, retentionDays, now, logger } = this.dependencies;
+    const firstKept = firstKeptDay(now(), retentionDays);
     let isDone = true;
-    for (const day of await expiredDays(pool, firstKeptDay(now(), retentionDays))) {
-      if (signal.aborted) return false;
-      const outcome = await dropDay(pool, day);
-      if (outcome === 'busy') isDone = false;
-      if (outcome === 'dropped') {
-        logger.info({ day: new Date(day * DAY_MS).toISOString().slice(0, 10) }, 'Dropped a day past the retention');
+    for (const { schema, drop } of DROPS) {
+      for (const day of await expiredDays(pool, firstKept, schema)) {
+        if (signal.aborted) return false;
+        const outcome = await drop(pool, day);
+        if (outcome === 'busy') isDone = false;
+        if (outcome === 'dropped') logger.info({ day: isoDate(day), schema }, 'Dropped a day past the retention');
       }
     }
     return isDone;
@@ -72,10 +88,10 @@ export class RetentionWorker {
 }
 
 /** Days before `firstKept` that a table has a partition of, the oldest first. */
-async function expiredDays(pool: Pool, firstKept: number): Promise<number[]> {
+async function expiredDays(pool: Pool, firstKept: number, schema: TableSchema): Promise<number[]> {
   const days = new Set<number>();
   for (const table of EVENT_TABLES) {
-    for (const { day } of await listPartitions(pool, table)) if (day < firstKept) days.add(day);
+    for (const { day } of await listPartitions(pool, table, schema)) if (day < firstKept) days.add(day);
   }
   return [...days].sort((a, b) => a - b);
 }

@@ -1,7 +1,14 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { RetentionWorker } from '../../src/projections/retention-worker.js';
-import { EVENT_TABLES, firstKeptDay, listPartitions, partitionName } from '../../src/store/partitions.js';
+import {
+  EVENT_TABLES,
+  firstKeptDay,
+  listPartitions,
+  Partitions,
+  PREVIOUS_SCHEMA,
+  partitionName,
+} from '../../src/store/partitions.js';
 import { inTransaction } from '../../src/store/postgres.js';
 import { count, openStore, type TestStore } from '../support/database.js';
 import { testLogger } from '../support/projection.js';
@@ -58,6 +65,33 @@ test('days past the retention are dropped at start, with what they contributed t
   await worker.stop();
   assert.is(await count(pool, 'select count(*) from user_events'), DAYS.length - 4);
   assert.is(await count(pool, `select value as count from counter_bases where kind = 'events'`), 4);
+});
+
+test('days of tables that a rebuild has kept go, too, and count nothing a second time', async () => {
+  const { pool } = store();
+  await pool.query(`create schema ${PREVIOUS_SCHEMA}`);
+  await pool.query(
+    `create table ${PREVIOUS_SCHEMA}.user_events (like user_events including all) partition by range (created_at)`,
+  );
+  await new Partitions(pool, PREVIOUS_SCHEMA, ['user_events']).ensure(DAYS);
+  await pool.query(
+    `insert into ${PREVIOUS_SCHEMA}.user_events (event_type, created_at, event_id, stream_seq)
+     select 'user_login', to_timestamp(day * 86400.0), day, day from unnest($1::integer[]) as day`,
+    [DAYS],
+  );
+  const worker = newWorker();
+  worker.start();
+  await waitFor(
+    'the kept tables to have no day past the retention',
+    async () => {
+      const kept = await listPartitions(pool, 'user_events', PREVIOUS_SCHEMA);
+      return kept.every(({ day }) => day >= FIRST_KEPT) ? kept.length : undefined;
+    },
+    30_000,
+  );
+  await worker.stop();
+  assert.is(await count(pool, `select count(*) from ${PREVIOUS_SCHEMA}.user_events`), DAYS.length - 4);
+  assert.is(await count(pool, 'select count(*) from counter_bases'), 0);
 });
 
 test('a day that somebody reads is dropped when nobody does any more, and holds up no other', async () => {
