@@ -130,7 +130,13 @@ test('when the server dies everything in flight is answered, and appending goes 
   await waitFor('the loss to be noticed', () => (log().watch.connected ? undefined : true));
   assert.is(reason(await log().appender.append(SUBJECT, BODY, 'away')), 'disconnected');
   assert.is(reason(await log().appender.appendAll([{ id: 'x', subject: SUBJECT, payload: BODY }])), 'disconnected');
+  // Who would ask a server that is away waits for it; and no longer, where it is to stop.
+  await log().watch.whenConnected(AbortSignal.abort());
+  assert.is(log().watch.connected, false);
+  const back = log().watch.whenConnected(AbortSignal.timeout(15_000));
   await nats.start();
+  await back;
+  assert.is(log().watch.connected, true);
   const result = await waitFor(
     'an append to be stored',
     async () => {
