@@ -63,14 +63,16 @@ export async function openStage(given?: TestServers): Promise<Stage> {
 
 /** Waits until tables and summaries contain the whole log. */
 export async function caughtUp({ client, connection }: Stage): Promise<void> {
-  const manager = await connection.jetstreamManager();
+  // Not asked at once whether it answers: a cluster may be electing.
+  const manager = await connection.jetstreamManager({ checkAPI: false });
   await waitFor(
     'tables and summaries to contain the log',
     async () => {
-      const { state } = await manager.streams.info('METRICS');
+      const info = await manager.streams.info('METRICS').catch(() => undefined);
+      if (info === undefined) return undefined;
       const answer = await client.get('/health/detailed');
       const { projections } = answer.json() as OperationalStatus;
-      return projections.every(({ sequence }) => sequence === state.last_seq) ? true : undefined;
+      return projections.every(({ sequence }) => sequence === info.state.last_seq) ? true : undefined;
     },
     CATCH_UP_TIMEOUT_MS,
   );
