@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { Redis } from 'ioredis';
 import type { FoldConfig } from '../config.js';
 import { matchSources } from '../events/sources.js';
 import {
@@ -52,7 +53,6 @@ export async function eraseEverywhere(
       watch: new ConnectionWatch(connection),
       manager: await connection.jetstreamManager(),
       pool,
-      redis,
       codec: { retentionDays: config.retentionDays, matchSource: matchSources(config.sources) },
       signal,
       now: Date.now,
@@ -63,7 +63,7 @@ export async function eraseEverywhere(
       erased = await eraseUser(parts, userId);
     });
     if (erased === undefined) return { kind: 'rebuilding' };
-    return { kind: 'erased', erased, hasRedisForgotten: await forgetInRedis(config, parts) };
+    return { kind: 'erased', erased, hasRedisForgotten: await forgetInRedis(config, parts, redis) };
   } catch (error) {
     if (error instanceof DeletingDenied) return { kind: 'denied' };
     throw error;
@@ -74,16 +74,15 @@ export async function eraseEverywhere(
 }
 
 /** Waits until Redis has forgotten. Where no service is at work, a summary worker of this process folds what is left. */
-async function forgetInRedis(config: FoldConfig, parts: EraseParts): Promise<boolean> {
+async function forgetInRedis(config: FoldConfig, { pool, signal }: EraseParts, redis: Redis): Promise<boolean> {
   const { business, databaseUrl, retentionDays } = config;
-  const { pool, redis, signal } = parts;
   const holder = `${hostname()}:${process.pid}`;
   const quiet = { logger: createLogger('silent'), metrics: createServiceMetrics() };
   const worker = new SummaryWorker({ pool, redis, databaseUrl, business, retentionDays, holder, ...quiet });
   if (!(await redisAnswered(redis))) return false;
   worker.start();
   try {
-    await untilSummariesForget(parts, AbortSignal.any([signal, AbortSignal.timeout(SUMMARIES_TIMEOUT_MS)]));
+    await untilSummariesForget(pool, redis, AbortSignal.any([signal, AbortSignal.timeout(SUMMARIES_TIMEOUT_MS)]));
     return true;
   } catch {
     // It went away, or took too long. What Redis holds is folded anew when a worker reaches it.

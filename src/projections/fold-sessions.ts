@@ -1,6 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
 import {
   type Checkpoint,
+  lockCheckpoint,
   moveCheckpoint,
   readCheckpoints,
   restartCheckpoint,
@@ -127,27 +128,43 @@ const toSession = (row: SessionRow): Session => ({
   lastMs: Number(row.last_ms),
 });
 
-/** The user events of a stretch of the log, by session; those that belong to none are left out. */
-async function readEvents(client: PoolClient, afterSequence: number, sequence: number): Promise<Session[]> {
-  const { rows } = await client.query<{ session_key: string; time_ms: string }>(
-    `with events as (
+/** Rows of user events with the key of their session, null where they belong to none. */
+function keyedEvents(source: string): string {
+  return `select time_ms, case
+       when length(session_id) > 128 then 'id:sha256:' || encode(sha256(convert_to(session_id, 'UTF8')), 'hex')
+       when session_id is not null then 'id:' || session_id
+       else 'user:' || user_id end as session_key
+     from (
        select (extract(epoch from created_at) * 1000)::bigint as time_ms, user_id,
          case when jsonb_typeof(metadata -> 'session_id') in ('string', 'number')
            then nullif(metadata ->> 'session_id', '') end as session_id
-       from user_events
-       where stream_seq > $1 and stream_seq <= $2
-     ),
-     keyed as (
-       select time_ms, case
-         when length(session_id) > 128 then 'id:sha256:' || encode(sha256(convert_to(session_id, 'UTF8')), 'hex')
-         when session_id is not null then 'id:' || session_id
-         else 'user:' || user_id end as session_key
-       from events
-     )
-     select session_key, time_ms from keyed where session_key is not null`,
+       from ${source}
+     ) as events`;
+}
+
+/** The user events of a stretch of the log, by session; those that belong to none are left out. */
+async function readEvents(client: PoolClient, afterSequence: number, sequence: number): Promise<Session[]> {
+  const { rows } = await client.query<{ session_key: string; time_ms: string }>(
+    `select session_key, time_ms
+     from (${keyedEvents('user_events where stream_seq > $1 and stream_seq <= $2')}) as keyed
+     where session_key is not null`,
     [afterSequence, sequence],
   );
   return rows.map(({ session_key: key, time_ms: time }) => ({ key, firstMs: Number(time), lastMs: Number(time) }));
+}
+
+/**
+ * Deletes the sessions of events that were taken out of the tables, in the transaction that did so. Their keys name people;
+ * the counts do not, and are made anew with the next generation.
+ *
+ * @param table with columns like those of user_events
+ */
+export async function deleteSessionsOf(client: PoolClient, table: string): Promise<void> {
+  // As the fold does before it touches a session, so that the two never wait for each other over sessions.
+  await lockCheckpoint(client, SESSIONS_PROJECTION);
+  await client.query(
+    `delete from sessions where session_key in (select session_key from (${keyedEvents(table)}) as keyed)`,
+  );
 }
 
 /** The sessions that new events may belong to or join. */

@@ -1,10 +1,12 @@
 import type { Pool, PoolClient } from 'pg';
-import { nextGeneration, readCheckpoint, TABLES_PROJECTION } from '../../store/checkpoints.js';
+import { lockCheckpoint, nextGeneration, TABLES_PROJECTION } from '../../store/checkpoints.js';
 import { addToCounterBase, countInTables } from '../../store/counters.js';
 import { LOCK_NAMESPACE, LOCKS } from '../../store/locks.js';
 import { LIVE_SCHEMA, PREVIOUS_SCHEMA, SHADOW_SCHEMA, type TableSchema, TIME_COLUMNS } from '../../store/partitions.js';
 import { inTransaction } from '../../store/postgres.js';
+import { deleteSessionsOf } from '../fold-sessions.js';
 import { dropRollups } from '../mark-rollups.js';
+import { longQuery } from '../rebuild/patience.js';
 
 /** Tables whose rows may be of a user. */
 const USER_TABLES = ['user_events', 'api_metrics'] as const;
@@ -38,13 +40,14 @@ export async function eraseRows(
   throughSequence: number,
   nowMs: number,
 ): Promise<RowsOutcome> {
-  // Looked for beforehand, since it takes a look at every row: nobody is held up meanwhile.
+  const reached = await untilNobodyWrites(pool, throughSequence);
+  if (reached.kind === 'behind') return reached;
+  // Only now, for no row of these events can come any more; and outside of the transaction, since it takes a look at every
+  // row: nobody is held up meanwhile.
   const events = await findRows(pool, 'user_events', userId, throughSequence);
   const requests = await findRows(pool, 'api_metrics', userId, throughSequence);
   return await inTransaction(pool, async (client) => {
-    await client.query('select from projection_checkpoints where name = $1 for update', [TABLES_PROJECTION]);
-    const sequence = (await readCheckpoint(client, TABLES_PROJECTION))?.sequence ?? 0;
-    if (sequence < throughSequence && (await isProjecting(client))) return { kind: 'behind', sequence };
+    const sequence = (await lockCheckpoint(client, TABLES_PROJECTION))?.sequence ?? 0;
     const rows = {
       user_events: await deleteRows(client, 'user_events', events),
       api_metrics: await deleteRows(client, 'api_metrics', requests),
@@ -52,6 +55,7 @@ export async function eraseRows(
     if (rows.user_events + rows.api_metrics > 0) {
       const erased = { api: 'erased_api_metrics', user: 'erased_user_events' };
       await addToCounterBase(client, await countInTables(client, erased));
+      await deleteSessionsOf(client, erased.user);
       const times = [...events.times, ...requests.times].map((time) => time.getTime());
       await dropRollups(client, times, sequence, nowMs);
       // Deltas name users, too. The summaries are folded of the tables again, so none of them is missed.
@@ -62,6 +66,23 @@ export async function eraseRows(
   });
 }
 
+/**
+ * Makes sure that nobody has events up to a sequence in hand: the projector has written them, or there is none, and one
+ * that was stopped in between is fenced off. Whoever begins reads a log from which they are gone.
+ */
+async function untilNobodyWrites(
+  pool: Pool,
+  throughSequence: number,
+): Promise<{ readonly kind: 'reached' } | Extract<RowsOutcome, { kind: 'behind' }>> {
+  return await inTransaction(pool, async (client) => {
+    const sequence = (await lockCheckpoint(client, TABLES_PROJECTION))?.sequence ?? 0;
+    if (sequence >= throughSequence) return { kind: 'reached' };
+    if (await isProjecting(client)) return { kind: 'behind', sequence };
+    await client.query('update projection_checkpoints set epoch = epoch + 1 where name = $1', [TABLES_PROJECTION]);
+    return { kind: 'reached' };
+  });
+}
+
 /** Takes a user's rows out of tables that a rebuild is making, or has left. */
 export async function eraseElsewhere(pool: Pool, userId: number, throughSequence: number): Promise<number> {
   let count = 0;
@@ -69,11 +90,13 @@ export async function eraseElsewhere(pool: Pool, userId: number, throughSequence
   for (const schema of schemas) {
     for (const table of USER_TABLES) {
       if (!(await isThere(pool, schema, table))) continue;
-      const { rowCount } = await pool.query(`delete from ${schema}.${table} where user_id = $1 and stream_seq <= $2`, [
-        userId,
-        throughSequence,
-      ]);
-      count += rowCount ?? 0;
+      const [gone] = await longQuery<{ count: string }>(
+        pool,
+        `with gone as (delete from ${schema}.${table} where user_id = $1 and stream_seq <= $2 returning 1)
+         select count(*) from gone`,
+        [userId, throughSequence],
+      );
+      count += Number(gone?.count ?? 0);
     }
   }
   return count;
@@ -98,15 +121,13 @@ async function isProjecting(client: PoolClient): Promise<boolean> {
 }
 
 async function findRows(pool: Pool, table: UserTable, userId: number, throughSequence: number): Promise<Places> {
-  return await inTransaction(pool, async (client) => {
-    await client.query('set local statement_timeout = 0');
-    const { rows } = await client.query<{ event_id: string; at: Date }>(
-      `select event_id, ${TIME_COLUMNS[table]} as at from ${LIVE_SCHEMA}.${table}
-       where user_id = $1 and stream_seq <= $2`,
-      [userId, throughSequence],
-    );
-    return { eventIds: rows.map((row) => row.event_id), times: rows.map((row) => row.at) };
-  });
+  const rows = await longQuery<{ event_id: string; at: Date }>(
+    pool,
+    `select event_id, ${TIME_COLUMNS[table]} as at from ${LIVE_SCHEMA}.${table}
+     where user_id = $1 and stream_seq <= $2`,
+    [userId, throughSequence],
+  );
+  return { eventIds: rows.map((row) => row.event_id), times: rows.map((row) => row.at) };
 }
 
 /** Moves the rows to a temporary table, of which they are counted once more. */

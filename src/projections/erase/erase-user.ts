@@ -3,17 +3,17 @@ import type { Pool } from 'pg';
 import type { CodecOptions, LogMessage } from '../../events/codec.js';
 import { readCheckpoint, TABLES_PROJECTION } from '../../store/checkpoints.js';
 import { readPosition } from '../../store/summary-position.js';
-import { CURRENT_KEY, KEY_PREFIX } from '../../store/summary-schema.js';
+import { CURRENT_KEY, generationPrefix, KEY_PREFIX, viewKey } from '../../store/summary-schema.js';
 import { deleteMessage } from '../../stream/delete-message.js';
 import { type ReadOptions, readToEnd } from '../../stream/read-to-end.js';
 import { DEAD_LETTERS_STREAM, EVENTS_STREAM, findStream } from '../../stream/streams.js';
 import { pause } from '../keep-leading.js';
-import { type ErasedRows, eraseElsewhere, eraseRows } from './erase-rows.js';
-import { namesUser, ofUser } from './messages-of-user.js';
+import { isBusy } from '../rebuild/patience.js';
+import { type ErasedRows, eraseElsewhere, eraseRows, type RowsOutcome } from './erase-rows.js';
+import { letterOfUser, ofUser } from './messages-of-user.js';
 
 export interface EraseParts extends ReadOptions {
   readonly pool: Pool;
-  readonly redis: Redis;
   readonly codec: CodecOptions;
   readonly signal: AbortSignal;
   readonly now: () => number;
@@ -52,16 +52,20 @@ const POLL_MS = 100;
  */
 export async function eraseUser(parts: EraseParts, userId: number): Promise<Erased> {
   const { manager, pool, codec } = parts;
+  // Before the log's end, which is behind it unless the log is another one than that of the tables.
+  const projected = (await readCheckpoint(pool, TABLES_PROJECTION))?.sequence ?? 0;
   const log = await findStream(manager, EVENTS_STREAM);
   if (log?.config.deny_delete === true) throw new DeletingDenied();
-  const throughSequence = log?.state.last_seq ?? 0;
-  const events = log === undefined ? 0 : await eraseMessages(parts, EVENTS_STREAM, ofUser(userId, codec));
+  const throughSequence = Math.max(log?.state.last_seq ?? 0, projected);
+  // What comes while this is read stays, like its rows.
+  const isOfUser = ofUser(userId, codec);
+  const isDue = (message: LogMessage): boolean => message.sequence <= throughSequence && isOfUser(message);
+  const events = log === undefined ? 0 : await eraseMessages(parts, EVENTS_STREAM, isDue);
   const otherRows = await eraseElsewhere(pool, userId, throughSequence);
   const rows = await eraseProjected(parts, userId, throughSequence);
   // Last, since a projector may have parked one until it had passed the end.
-  const isOfUser = ({ data }: LogMessage): boolean => namesUser(data, userId);
   const hasLetters = (await findStream(manager, DEAD_LETTERS_STREAM)) !== undefined;
-  const deadLetters = hasLetters ? await eraseMessages(parts, DEAD_LETTERS_STREAM, isOfUser) : 0;
+  const deadLetters = hasLetters ? await eraseMessages(parts, DEAD_LETTERS_STREAM, letterOfUser(userId, codec)) : 0;
   return { events, deadLetters, rows, otherRows };
 }
 
@@ -93,10 +97,24 @@ async function eraseMessages(
 async function eraseProjected(parts: EraseParts, userId: number, throughSequence: number): Promise<ErasedRows> {
   for (;;) {
     parts.signal.throwIfAborted();
-    const outcome = await eraseRows(parts.pool, userId, throughSequence, parts.now());
-    if (outcome.kind === 'erased') return outcome.rows;
-    parts.onProgress('events projected', outcome.sequence, throughSequence);
+    const outcome = await eraseInTurn(parts, userId, throughSequence);
+    if (outcome?.kind === 'erased') return outcome.rows;
+    if (outcome !== undefined) parts.onProgress('events projected', outcome.sequence, throughSequence);
     await pause(POLL_MS, parts.signal);
+  }
+}
+
+/** @returns undefined where a deadlock with whoever writes the same rows undid it: then it is tried again */
+async function eraseInTurn(
+  { pool, now }: EraseParts,
+  userId: number,
+  throughSequence: number,
+): Promise<RowsOutcome | undefined> {
+  try {
+    return await eraseRows(pool, userId, throughSequence, now());
+  } catch (error) {
+    if (isBusy(error)) return undefined;
+    throw error;
   }
 }
 
@@ -106,7 +124,7 @@ async function eraseProjected(parts: EraseParts, userId: number, throughSequence
  *
  * @throws what Redis or Postgres say, or the signal's reason
  */
-export async function untilSummariesForget({ pool, redis }: EraseParts, signal: AbortSignal): Promise<void> {
+export async function untilSummariesForget(pool: Pool, redis: Redis, signal: AbortSignal): Promise<void> {
   const wanted = String((await readCheckpoint(pool, TABLES_PROJECTION))?.generation ?? 0);
   for (;;) {
     signal.throwIfAborted();
@@ -116,12 +134,13 @@ export async function untilSummariesForget({ pool, redis }: EraseParts, signal: 
   }
 }
 
+/** Views name nobody, and are of no generation. */
 async function hasOneGeneration(redis: Redis): Promise<boolean> {
-  const current = await redis.get(CURRENT_KEY);
+  const current = generationPrefix((await redis.get(CURRENT_KEY)) ?? '');
   let cursor = '0';
   do {
-    const [next, keys] = await redis.scan(cursor, 'MATCH', `${KEY_PREFIX}*:meta`, 'COUNT', 1_000);
-    if (keys.some((key) => key !== `${KEY_PREFIX}${current}:meta`)) return false;
+    const [next, keys] = await redis.scan(cursor, 'MATCH', `${KEY_PREFIX}*:*`, 'COUNT', 1_000);
+    if (keys.some((key) => !key.startsWith(current) && !key.startsWith(viewKey('')))) return false;
     cursor = next;
   } while (cursor !== '0');
   return true;
