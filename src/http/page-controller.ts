@@ -27,7 +27,6 @@ export class PageController {
   @Get()
   @Header('content-security-policy', POLICY)
   @Header('referrer-policy', 'no-referrer')
-  @Header('cross-origin-opener-policy', 'same-origin')
   page(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
     send(request, reply, this.#files.page);
   }
