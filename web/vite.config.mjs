@@ -15,6 +15,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     reportCompressedSize: false,
+    // The licences of what is in the bundle ask to stand beside it.
+    license: { fileName: 'licenses.md' },
   },
   server: { proxy: { '/metrics': SERVICE, '/health': SERVICE } },
 });

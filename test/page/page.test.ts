@@ -56,8 +56,10 @@ const state = (name: string) => page.waitForSelector(`[data-state="${name}"]`);
 const withToken = (query = ''): string => `${service.client.url}/${query}#token=${service.client.token}`;
 
 /** Values of elements as the answer has them, not as they are written. */
-const valuesOf = async (selector: string): Promise<number[]> =>
-  (await page.locator(selector).evaluateAll('(found) => found.map((each) => Number(each.value))')) as number[];
+const valuesOf = (selector: string): Promise<number[]> =>
+  page
+    .locator(selector)
+    .evaluateAll((found: readonly unknown[]) => found.map((each) => Number((each as { value: string }).value)));
 
 async function untilValue(selector: string, wanted: number): Promise<void> {
   await waitFor(
@@ -135,7 +137,7 @@ check('shows the numbers that the API answers, of all services and of one', asyn
       await untilValue(`[data-number=${headline}] data`, api.comparison.numbers[headline]?.current ?? Number.NaN);
     }
     assert.equal(
-      await page.locator('#services tbody th button').allTextContents(),
+      (await page.locator('#services tbody th button').allTextContents()).sort(),
       api.services.map((each) => each.service_name).sort(),
     );
     const shown = await valuesOf('#endpoints tbody data');
@@ -267,7 +269,7 @@ check('can be read in light and in dark', async () => {
 
 check('fits a phone', async () => {
   await page.setViewportSize({ width: 360, height: 740 });
-  await page.waitForFunction('document.querySelector(".chart canvas").clientWidth < 360');
+  await page.waitForFunction('document.querySelector(".chart canvas")?.clientWidth < 360');
   assert.is(await page.evaluate('document.documentElement.scrollWidth'), 360);
 });
 

@@ -28,7 +28,9 @@ export function AlertActions({ page, alert, silences }: Props) {
   const [problem, setProblem] = useState<string>();
   const act = async (action: (api: Api) => Promise<Outcome<unknown>>): Promise<void> => {
     setBusy(true);
-    setProblem(await page.act(action));
+    const wrong = await page.act(action);
+    setProblem(wrong);
+    setOpen((open) => open && wrong !== undefined);
     setBusy(false);
   };
   const held = silences.filter(({ id }) => alert.silenced_by.includes(id));
