@@ -107,7 +107,7 @@ const events = new RealisticEvents(1);
 try {
   const beginMs = performance.now();
   await service.start();
-  const log = await openLog(servers.nats.url, { appender: { maxInFlight: 20_000 } });
+  const log = await openLog(servers.nats.url, { appender: { maxInFlight: 4_000, ackTimeoutMs: 30_000 } });
   for (let first = 1; first <= stored; first += EVENTS_PER_APPEND) {
     const count = Math.min(EVENTS_PER_APPEND, stored - first + 1);
     await appendEvents(log, events.stored(first, count, Date.now(), SPAN_MS));
