@@ -43,7 +43,7 @@ test.before(async () => {
 });
 
 test.after(async () => {
-  await stage.close();
+  await stage?.close();
 });
 
 /** A single event that is in nobody's book: stored, it would be found as one that was not sent. */
