@@ -158,7 +158,7 @@ function seriesOf(frame: HTMLElement, { name, look, colour: colourName }: Drawn)
 }
 
 function barPaths(): Pick<uPlot.Series, 'paths'> {
-  const paths = uPlot.paths.bars?.({ align: 1, size: [0.78, 28, 1], radius: 0.15 });
+  const paths = uPlot.paths.bars?.({ align: 1, size: [0.7, 28, 1], radius: 0.15 });
   return paths === undefined ? {} : { paths };
 }
 
