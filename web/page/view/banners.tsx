@@ -48,7 +48,9 @@ export function DegradedBanner({
         {away.length > 0 && <b>Degraded: {away.join(', ')} away. </b>}
         {halted.length > 0 && <b>Halted: {halted.map(({ name }) => name).join(', ')}. </b>}
         {away.length === 0 && halted.length === 0 && <b>Degraded. </b>}
-        {degraded && !away.includes('Postgres') && 'Redis cannot be asked: the numbers come from Postgres, and are right.'}
+        {degraded &&
+          !away.includes('Postgres') &&
+          'Redis cannot be asked: the numbers come from Postgres, and are right.'}
         {halted.map(({ name, reason }) => (reason === null ? '' : `${name}: ${reason}. `))}
         {away.includes('NATS') && 'No event can be taken meanwhile; what was taken is kept.'}
       </p>
