@@ -5,7 +5,7 @@ import type { Projector } from '../../src/projections/projector.js';
 import { migrate } from '../../src/store/migrate.js';
 import { Partitions } from '../../src/store/partitions.js';
 import { count, openStore, type TestStore, testPool } from '../support/database.js';
-import { appendUsers, ids, openLog, type TestLog } from '../support/log.js';
+import { appendPatiently, appendUsers, ids, openLog, type TestLog } from '../support/log.js';
 import { newProjector, untilProjected } from '../support/projection.js';
 import { startTestNats, startTestPostgres, waitFor } from '../support/servers.js';
 
@@ -92,7 +92,7 @@ test('many poison messages among good ones cost their neighbours nothing', async
     subject: 'metrics.events.user.user_login',
     payload: Buffer.from(index % 1_000 === 7 ? 'no json' : JSON.stringify({ user_id: index % 1_000 === 500 ? 13 : 1 })),
   }));
-  await log().appender.appendAll(requests);
+  await appendPatiently(log(), requests);
   start(newProjector(log(), store()));
   await untilProjected(log(), store());
   await eachOnce(7_984);
@@ -103,7 +103,7 @@ test('many poison messages among good ones cost their neighbours nothing', async
 test('large messages that are no events are parked, and memory stays bounded', async () => {
   const payload = Buffer.alloc(1_000_000, 'x');
   const requests = ids(150).map((id) => ({ id, subject: 'metrics.events.user.user_login', payload }));
-  await log().appender.appendAll(requests);
+  await appendPatiently(log(), requests);
   await appendUsers(log(), ['good']);
   const before = process.memoryUsage().rss;
   start(newProjector(log(), store()));

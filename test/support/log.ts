@@ -1,5 +1,5 @@
 import type { JetStreamManager, NatsConnection } from 'nats';
-import { Appender, type AppenderOptions } from '../../src/stream/append.js';
+import { Appender, type AppenderOptions, type AppendRequest } from '../../src/stream/append.js';
 import { ConnectionWatch, connectNats } from '../../src/stream/connection.js';
 import { ensureStreams, type StreamSettings } from '../../src/stream/streams.js';
 
@@ -53,6 +53,17 @@ export async function appendUsers(log: TestLog, ids: readonly string[], eventTyp
   const subject = `metrics.events.user.${eventType}`;
   const result = await log.appender.appendAll(ids.map((id) => ({ id, subject, payload })));
   if (result.kind !== 'stored') throw new Error(`not appended: ${result.reason}`);
+}
+
+const MAX_SENDS = 20;
+
+/** Appends messages that may take long, and sends what was not acknowledged in time again under its id. */
+export async function appendPatiently(log: TestLog, requests: readonly AppendRequest[]): Promise<void> {
+  for (let sends = 1; ; sends += 1) {
+    const result = await log.appender.appendAll(requests);
+    if (result.kind === 'stored') return;
+    if (sends === MAX_SENDS) throw new Error(`not appended: ${result.reason}`);
+  }
 }
 
 /** `prefix-0`, `prefix-1`, … */
