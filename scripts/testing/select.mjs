@@ -15,6 +15,12 @@ function compiledTests(folder) {
 
 /** The longest begin first, so that at the end no single one is waited for. */
 const LONG = [
+  'faults/dying',
+  'faults/killed',
+  'faults/rebuild',
+  'integration/rebuild',
+  'integration/verify',
+  'page/',
   'integration/queries/recount',
   'integration/alerts/live.test',
   'integration/queries/rollups',
