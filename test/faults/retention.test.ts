@@ -116,7 +116,7 @@ async function restart(stage: Stage): Promise<Stage> {
     await service.end('SIGTERM');
     await stage.close();
   };
-  return { ...stage, service, client: await service.client(), close };
+  return { ...stage, servers: { ...stage.servers, env }, service, client: await service.client(), close };
 }
 
 /** @throws where a partition is missing, or is not empty */
