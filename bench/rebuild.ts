@@ -16,7 +16,7 @@ import { ServiceProcess } from '../test/support/service-process.js';
 import { BenchClient } from './http-client.js';
 import { RealisticEvents } from './realistic-events.js';
 
-const [stored = 1_000_000, requestRate = 100, eventRate = 500, seconds = 60] = process.argv.slice(2).map(Number);
+const [stored = 1_000_000, requestRate = 20, eventRate = 200, seconds = 20] = process.argv.slice(2).map(Number);
 const SPAN_MS = 30 * 86_400_000;
 const EVENTS_PER_APPEND = 10_000;
 const EVENTS_PER_POST = 50;
