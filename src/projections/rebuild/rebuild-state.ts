@@ -1,4 +1,4 @@
-import type { Pool, PoolClient } from 'pg';
+import { DatabaseError, type Pool } from 'pg';
 import { type Checkpoint, REBUILD_PROJECTION, readCheckpoint } from '../../store/checkpoints.js';
 import {
   EVENT_TABLES,
@@ -68,31 +68,31 @@ interface ReplacedRow {
   readonly last_stored_at_ms: string;
 }
 
-export async function readRebuildState(client: Pool | PoolClient): Promise<RebuildState> {
-  const [candidate, replaced] = [await readCandidate(client), await readReplaced(client)];
+const UNDEFINED_TABLE = '42P01';
+
+export async function readRebuildState(pool: Pool): Promise<RebuildState> {
+  const [candidate, replaced] = [await readCandidate(pool), await readReplaced(pool)];
   return { candidate, replaced };
 }
 
-async function readCandidate(client: Pool | PoolClient): Promise<Candidate | undefined> {
-  const checkpoint = await readCheckpoint(client, REBUILD_PROJECTION);
-  if (checkpoint === undefined || !(await exists(client, WISHES_TABLE))) return undefined;
-  const { rows } = await client.query<WishesRow>(`select origin, keep, dry_run, summaries from ${WISHES_TABLE}`);
-  const [row] = rows;
+async function readCandidate(pool: Pool): Promise<Candidate | undefined> {
+  const checkpoint = await readCheckpoint(pool, REBUILD_PROJECTION);
+  if (checkpoint === undefined) return undefined;
+  const row = await readOnlyRow<WishesRow>(pool, `select origin, keep, dry_run, summaries from ${WISHES_TABLE}`);
   if (row === undefined) return undefined;
   const { origin, keep, dry_run: dryRun, summaries } = row;
-  return { origin, keep, dryRun, summaries, tables: await tablesIn(client, SHADOW_SCHEMA), checkpoint };
+  return { origin, keep, dryRun, summaries, tables: await tablesIn(pool, SHADOW_SCHEMA), checkpoint };
 }
 
-async function readReplaced(client: Pool | PoolClient): Promise<Replaced | undefined> {
-  if (!(await exists(client, REPLACED_TABLE))) return undefined;
-  const { rows } = await client.query<ReplacedRow>(
+async function readReplaced(pool: Pool): Promise<Replaced | undefined> {
+  const row = await readOnlyRow<ReplacedRow>(
+    pool,
     `select keep, summaries, settled, sequence, stream_created_at, last_event_id, last_stored_at_ms
      from ${REPLACED_TABLE}`,
   );
-  const [row] = rows;
   if (row === undefined) return undefined;
   return {
-    tables: await tablesIn(client, PREVIOUS_SCHEMA),
+    tables: await tablesIn(pool, PREVIOUS_SCHEMA),
     keep: row.keep,
     summaries: row.summaries,
     settled: row.settled,
@@ -103,14 +103,19 @@ async function readReplaced(client: Pool | PoolClient): Promise<Replaced | undef
   };
 }
 
-async function exists(client: Pool | PoolClient, name: string): Promise<boolean> {
-  const { rows } = await client.query<{ found: boolean }>('select to_regclass($1) is not null as found', [name]);
-  return rows[0]?.found === true;
+/** Where the table is not there, or goes while it is asked for, there is nothing. */
+async function readOnlyRow<R extends object>(pool: Pool, text: string): Promise<R | undefined> {
+  try {
+    return (await pool.query<R>(text)).rows[0];
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code === UNDEFINED_TABLE) return undefined;
+    throw error;
+  }
 }
 
 /** Which of the product's tables a schema has. */
-export async function tablesIn(client: Pool | PoolClient, schema: TableSchema): Promise<readonly EventTable[]> {
-  const { rows } = await client.query<{ name: string }>(
+export async function tablesIn(pool: Pool, schema: TableSchema): Promise<readonly EventTable[]> {
+  const { rows } = await pool.query<{ name: string }>(
     `select relname as name from pg_class inner join pg_namespace on pg_namespace.oid = relnamespace
      where nspname = $1 and relkind = 'p'`,
     [schema],
