@@ -24,7 +24,7 @@ const NEEDED_NODE = [22, 22];
 const LOCK_TIMEOUT_MS = 600_000;
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const CODE_FOLDERS = ['src', 'migrations', 'test', 'bench', 'web'];
-const OTHER_INPUTS = ['config', 'tsconfig.json', 'package.json'];
+const OTHER_INPUTS = ['config', 'tsconfig.json', 'tsconfig.client.json', 'package.json'];
 const PAGE_INPUTS = ['web', 'scripts/build-page.mjs', 'package-lock.json'];
 const installStampFile = join(root, 'node_modules', '.metrics-stamp');
 const buildStampFile = join(root, 'dist', '.metrics-build');
@@ -157,9 +157,16 @@ async function build(log) {
     if (!keepGoing) throw new NotReady(`${result.output}\nthe TypeScript compiler found errors`);
     log(`${result.output}\ngoing on in spite of the compiler's errors (METRICS_BUILD_KEEP_GOING=1)`);
   }
+  if (result.code === 0) await describeClient(compiler);
   removeOrphans(new Set(names));
   if (result.code === 0) writeJson(buildStampFile, { startedMs, names });
   log(`built in ${seconds(startedMs)} s`);
+}
+
+/** Writes the types of src/client beside what was compiled, for programs that import `metrics-service/client`. */
+async function describeClient(compiler) {
+  const result = await run(process.execPath, [compiler, '--project', join(root, 'tsconfig.client.json')]);
+  if (result.code !== 0) throw new NotReady(`${result.output}\nthe client's types could not be written`);
 }
 
 /** The page's files and when the newest of them was changed; a file that is gone is a change, too. */
@@ -191,8 +198,8 @@ function removeOrphans(sources, folder = join(root, 'dist')) {
     const path = join(folder, entry.name);
     if (path === pageFolder) continue;
     if (entry.isDirectory()) removeOrphans(sources, path);
-    else if (/\.js(\.map)?$/.test(entry.name)) {
-      const source = relative(join(root, 'dist'), path).replace(/\.js(\.map)?$/, '.ts');
+    else if (/\.(js(\.map)?|d\.ts)$/.test(entry.name)) {
+      const source = relative(join(root, 'dist'), path).replace(/\.(js(\.map)?|d\.ts)$/, '.ts');
       if (!sources.has(source)) rmSync(path, { force: true });
     }
   }

@@ -2,7 +2,17 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rea
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-const COPIED = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts', 'src', 'migrations', 'test', 'bench'];
+const COPIED = [
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.client.json',
+  'scripts',
+  'src',
+  'migrations',
+  'test',
+  'bench',
+];
 const ALSO_COPIED = ['config', 'web', 'bin', 'dist'];
 const SERVERS = new Set(['nats-server', 'redis-server', 'valkey-server']);
 
