@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import jsonata from 'jsonata';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { LogEvent } from '../../../src/events/kinds.js';
@@ -20,7 +21,9 @@ import { BUSINESS, foldEvents } from '../../support/fold-events.js';
 import { foldAllSessions } from '../../support/fold-sessions.js';
 import { randomEvents } from '../../support/random-events.js';
 
-const DOCUMENT = readFileSync(join(import.meta.dirname, '../../../../docs/metrics.md'), 'utf8');
+const DOCS = join(import.meta.dirname, '../../../../docs');
+const DOCUMENT = readFileSync(join(DOCS, 'metrics.md'), 'utf8');
+const GRAFANA = readFileSync(join(DOCS, 'grafana.md'), 'utf8');
 const COLUMNS = 7;
 const EVENTS = 2_000;
 const LIMITS = { errorRate: 0.05, responseTimeMs: 2_000, intervalSeconds: 300 };
@@ -92,7 +95,13 @@ function natsAnswers(nowMs: number): LogEvent[] {
   }));
 }
 
-async function answers(store: TestStore): Promise<string[]> {
+interface Found {
+  readonly names: ReadonlySet<string>;
+  /** A dashboard as it is sent. */
+  readonly dashboard: unknown;
+}
+
+async function answers(store: TestStore): Promise<Found> {
   const nowMs = Date.now();
   const now = (): number => nowMs;
   await foldEvents(store.pool, [...randomEvents(EVENTS, 11, nowMs, 3), ...natsAnswers(nowMs)]);
@@ -111,12 +120,14 @@ async function answers(store: TestStore): Promise<string[]> {
   ];
   const found = await summary.execute(new GetSummary('24h'));
   const services = await health.execute();
-  return [
+  const shown = await dashboard.execute(new GetDashboard({ range, filters: {}, compare: true }));
+  const names = [
     ...leaves(found, 'summary'),
     ...leaves(whole(services), 'health'),
-    ...leaves(whole(await dashboard.execute(new GetDashboard({ range, filters: {}, compare: true }))), 'dashboard'),
+    ...leaves(whole(shown), 'dashboard'),
     ...families.map(({ name }) => name),
   ];
+  return { names: new Set(names), dashboard: JSON.parse(JSON.stringify(shown)) };
 }
 
 /** Leaves out healthy services, which have no reasons, and silent ones, which have no source. */
@@ -126,10 +137,11 @@ function whole<D extends { readonly services: readonly Pick<ServiceHealth, 'reas
 }
 
 const test = suite('docs/metrics.md');
-const context: { store?: TestStore; found?: ReadonlySet<string> } = {};
+const context: { store?: TestStore; found?: ReadonlySet<string>; dashboard?: unknown } = {};
 test.before(async () => {
   context.store = await openStore();
-  context.found = new Set(await answers(context.store));
+  const { names, dashboard } = await answers(context.store);
+  Object.assign(context, { found: names, dashboard });
 });
 test.after(() => context.store?.close());
 
@@ -169,6 +181,34 @@ test('names each number once, with every column filled', () => {
 test('names the numbers that are compared', () => {
   const section = DOCUMENT.slice(DOCUMENT.indexOf('## Comparison'), DOCUMENT.indexOf('## The answer itself'));
   for (const name of HEADLINE_NUMBERS) assert.match(section, new RegExp(`\\b${name}\\b`));
+});
+
+/** Panels of docs/grafana.md: root selector and columns. */
+function documentedPanels(): { selector: string; columns: string[] }[] {
+  return GRAFANA.split('\n').flatMap((line) => {
+    const [, , , selector, columns] = line.split('|').map((cell) => cell.trim());
+    if (selector?.startsWith('`$') !== true) return [];
+    return [
+      {
+        selector: selector.slice(1, -1),
+        columns: Array.from(columns?.matchAll(/`(\w+)`/g) ?? [], ([, name]) => name ?? ''),
+      },
+    ];
+  });
+}
+
+test('docs/grafana.md has selectors and columns that find data in a dashboard', async () => {
+  const panels = documentedPanels();
+  assert.ok(panels.length > 15);
+  for (const { selector, columns } of panels) {
+    const found: unknown = await jsonata(selector).evaluate(context.dashboard);
+    const rows: unknown[] = Array.isArray(found) ? found : [found];
+    assert.ok(columns.length > 1 && rows.length > 0, selector);
+    for (const column of columns) {
+      const has = (row: unknown) => Object.entries(row ?? {}).some(([key, value]) => key === column && value !== null);
+      assert.ok(rows.some(has), `${selector} has no ${column}`);
+    }
+  }
 });
 
 test.run();
