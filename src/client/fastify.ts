@@ -18,26 +18,25 @@ interface FastifyLike<Request> {
 }
 
 /**
- * A plugin for Fastify 5: `app.register(fastifyRecorder, { publisher, ignore: ['/health'] })`. Register it first. It sends
+ * A plugin for Fastify 5: `app.register(fastifyRecorder({ publisher, ignore: ['/health'] }))`. Register it first. It sends
  * one api event for each request, those that no route takes too, whichever plugin their routes are in.
  */
 export function fastifyRecorder<Request extends FastifyRequestLike>(
-  app: FastifyLike<Request>,
   options: RecorderOptions<Request>,
-  done: () => void,
-): void {
+): (app: FastifyLike<Request>, options: object, done: () => void) => void {
   const recorder = new RequestRecorder(options);
-  app.addHook('onRequest', (request, reply, next) => {
-    const routeOf = (): string | undefined => (request.is404 ? undefined : request.routeOptions.url);
-    recorder.begin({ request, raw: request.raw, response: reply.raw, routeOf });
-    next();
+  const plugin = (app: FastifyLike<Request>, _options: object, done: () => void): void => {
+    app.addHook('onRequest', (request, reply, next) => {
+      const routeOf = (): string | undefined => (request.is404 ? undefined : request.routeOptions.url);
+      recorder.begin({ request, raw: request.raw, response: reply.raw, routeOf });
+      next();
+    });
+    done();
+  };
+  // What the package fastify-plugin does: the hook holds for the application, not for this plugin's own routes alone.
+  return Object.assign(plugin, {
+    [Symbol.for('skip-override')]: true,
+    [Symbol.for('fastify.display-name')]: 'metrics-service-recorder',
+    [Symbol.for('plugin-meta')]: { name: 'metrics-service-recorder', fastify: '5.x' },
   });
-  done();
 }
-
-// What the package fastify-plugin does: the hook holds for the application, not for this plugin's own routes alone.
-Object.assign(fastifyRecorder, {
-  [Symbol.for('skip-override')]: true,
-  [Symbol.for('fastify.display-name')]: 'metrics-service-recorder',
-  [Symbol.for('plugin-meta')]: { name: 'metrics-service-recorder', fastify: '5.x' },
-});

@@ -76,7 +76,7 @@ export class RequestRecorder<Request> {
       service_name: service,
       endpoint,
       method: METHOD.test(method) ? method : 'OTHER',
-      status_code: isWhole ? response.statusCode : statusOfBroken(raw),
+      status_code: isWhole ? response.statusCode : statusOfBroken(raw, response),
       user_id: isInt32(userId) ? userId : undefined,
       ...measured,
     });
@@ -120,10 +120,11 @@ interface Measured {
 
 /**
  * The status of an answer that was not sent whole. Who broke it off is seen on the connection: a client that leaves ends or
- * resets it; otherwise the application destroyed it, as frameworks do where a stream fails after the headers are sent.
+ * resets it; otherwise the application destroyed it, as frameworks do where a stream fails after the headers are sent, and
+ * with an error that is then the connection's, too.
  */
-function statusOfBroken({ socket }: IncomingMessage): number {
-  const hasClientLeft = socket.readableEnded || socket.errored !== null;
+function statusOfBroken({ socket }: IncomingMessage, { errored }: ServerResponse): number {
+  const hasClientLeft = errored === null && (socket.readableEnded || socket.errored !== null);
   return hasClientLeft ? CLIENT_CLOSED_REQUEST : INTERNAL_SERVER_ERROR;
 }
 
