@@ -99,7 +99,8 @@ export class EventBuffer {
     const entry = this.#waiting[this.#head];
     if (entry === undefined) return undefined;
     this.#head += 1;
-    if (this.#head === this.#waiting.length || this.#head >= COMPACT_FROM) {
+    // When half of it is spent, so that what is moved is never more than what was taken.
+    if (this.#head === this.#waiting.length || (this.#head >= COMPACT_FROM && this.#head * 2 > this.#waiting.length)) {
       this.#waiting = this.#waiting.slice(this.#head);
       this.#head = 0;
     }
