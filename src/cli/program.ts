@@ -92,10 +92,11 @@ function addRebuild(program: Command, env: Environment, end: (status: number) =>
     .option('--resume', 'go on with a rebuild that was interrupted')
     .option('--abort', 'clear away a rebuild that was interrupted')
     .option('--force', 'swap although rows would be lost')
+    .option('--nice-ratio <number>', 'rests so many times as long as it works, for others (0: full speed; default: 2)')
     .option('--json', 'for programs')
     .action(async (projection: string | undefined, options: Record<string, unknown>) => {
       const { runRebuild } = await import('./rebuild.js');
-      const { dryRun, keep, rollback, resume, abort, force, json } = options;
+      const { dryRun, keep, rollback, resume, abort, force, niceRatio, json } = options;
       end(
         await runRebuild(env, {
           projection,
@@ -105,6 +106,7 @@ function addRebuild(program: Command, env: Environment, end: (status: number) =>
           resume: resume === true,
           abort: abort === true,
           force: force === true,
+          niceRatio: typeof niceRatio === 'string' ? niceRatio : undefined,
           json: json === true,
         }),
       );

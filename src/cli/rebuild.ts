@@ -27,6 +27,8 @@ export interface RebuildArguments {
   readonly resume: boolean;
   readonly abort: boolean;
   readonly force: boolean;
+  /** A number; undefined for the default. */
+  readonly niceRatio: string | undefined;
   readonly json: boolean;
 }
 
@@ -34,6 +36,9 @@ export interface RebuildArguments {
 export type RebuildTask = RebuildRequest | { readonly kind: 'summaries' };
 
 const NAMES = [...EVENT_TABLES, 'summaries', 'all'].join(', ');
+/** A third of the time is its own. */
+const DEFAULT_NICE_RATIO = 2;
+const MAX_NICE_RATIO = 100;
 const MAX_CONNECTIONS = 4;
 /** This process, for operators. */
 const HOLDER = `${hostname()}:${process.pid}`;
@@ -48,6 +53,7 @@ const COUNTED = { fold: 'events', vacuum: 'partitions', compare: 'days of tables
  */
 export async function runRebuild(env: Environment, given: RebuildArguments): Promise<number> {
   const task = toTask(given);
+  const niceRatio = toNiceRatio(given.niceRatio);
   const config = loadFoldConfig(env);
   const stop = stopOnSignal();
   const pool = openPool({
@@ -58,7 +64,7 @@ export async function runRebuild(env: Environment, given: RebuildArguments): Pro
   });
   try {
     if (task.kind === 'summaries') return await rebuildSummariesAlone(config, pool, given.json, stop);
-    const outcome = await onServers(config, pool, task, stop);
+    const outcome = await onServers(config, pool, task, niceRatio, stop);
     if (needsSummaries(outcome)) await buildSummaries(config, pool, stop);
     process.stdout.write(given.json ? `${JSON.stringify(rebuildDocument(outcome))}\n` : rebuildText(outcome));
     return statusOf(outcome);
@@ -95,6 +101,14 @@ export function toTask(given: RebuildArguments): RebuildTask {
   return { kind: 'summaries' };
 }
 
+/** @throws ConfigError */
+export function toNiceRatio(given: string | undefined): number {
+  if (given === undefined) return DEFAULT_NICE_RATIO;
+  const ratio = /^\d{1,3}(\.\d{1,3})?$/.test(given) ? Number(given) : Number.NaN;
+  if (ratio >= 0 && ratio <= MAX_NICE_RATIO) return ratio;
+  throw new ConfigError([{ name: '--nice-ratio', detail: `must be a number from 0 to ${MAX_NICE_RATIO}` }]);
+}
+
 function tablesOf(projection: string | undefined): readonly EventTable[] | undefined {
   if (projection === 'all') return EVENT_TABLES;
   if (projection === 'summaries') return [];
@@ -106,6 +120,7 @@ async function onServers(
   config: FoldConfig,
   pool: Pool,
   request: RebuildRequest,
+  niceRatio: number,
   signal: AbortSignal,
 ): Promise<RebuildOutcome> {
   const connection = await connectNats(config.nats, 'metrics rebuild').catch((error: unknown) => {
@@ -123,6 +138,7 @@ async function onServers(
         manager: await connection.jetstreamManager(),
         codec: { retentionDays, matchSource: matchSources(sources) },
         holder: HOLDER,
+        niceRatio,
         signal,
         onProgress: (at) => progress.update(at),
       },

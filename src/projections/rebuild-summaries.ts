@@ -7,7 +7,9 @@ import { inTransaction } from '../store/postgres.js';
 import { CURRENT_KEY, generationPrefix, KEY_PREFIX } from '../store/summary-schema.js';
 import { type Fact, featureOf, microseconds } from './facts.js';
 import { loadSeries } from './load-series.js';
+import type { Pace } from './pace.js';
 import { type BusinessTypes, emptyDelta, foldDelta, MAX_ROWS_PER_DELTA, type SummaryDelta } from './summary-delta.js';
+import { applyFollowing } from './summary-outbox.js';
 import type { SummaryWriter } from './summary-writer.js';
 
 export interface RebuildOptions {
@@ -15,7 +17,10 @@ export interface RebuildOptions {
   /** Identifies the mapping and the retention, so that a change is noticed. */
   readonly settingsHash: string;
   readonly keptSeconds: number;
-  readonly signal: AbortSignal;
+  /** How much of the time it takes; its signal ends it. */
+  readonly pace: Pace;
+  /** Called after every step. */
+  readonly meanwhile?: () => Promise<void>;
 }
 
 const KEYS_PER_SCAN = 1_000;
@@ -45,27 +50,35 @@ export async function rebuildSummaries(
       // Set after the first statement, which takes the snapshot: no statement here has a user who waits.
       await client.query('set local statement_timeout = 0');
       const registry = await loadSeries(client);
-      let step = 0;
+      let place = 0;
       const tables = String(checkpoint?.generation ?? 0);
       await writer.write(['hset', meta, 'sequence', 'step-0', 'business', options.settingsHash, 'tables', tables]);
       const apply = async (delta: SummaryDelta): Promise<void> => {
-        const placed = { from: `step-${step}`, to: `step-${step + 1}`, delta: JSON.stringify(delta) };
+        const placed = { from: `step-${place}`, to: `step-${place + 1}`, delta: JSON.stringify(delta) };
         const reached = await writer.apply(generation, placed, options.keptSeconds);
         if (reached !== placed.to) throw new Error(`The rebuild of the summaries stands at ${reached}`);
-        step += 1;
+        place += 1;
       };
       await apply(deltaOfBase(await readCounterBase(client)));
-      for await (const facts of readFacts(client, options.signal)) {
+      const rows = readFacts(client);
+      const step = async (): Promise<boolean> => {
+        const { value: facts, done } = await rows.next();
+        if (done === true) return false;
         await apply(foldDelta(facts, registry, options.business));
-      }
+        await options.meanwhile?.();
+        return true;
+      };
+      while (await options.pace.of(step));
       return String(checkpoint?.sequence ?? 0);
     },
     'begin isolation level repeatable read read only',
   );
-  options.signal.throwIfAborted();
-  await writer.write(['hset', meta, 'sequence', position], ['set', CURRENT_KEY, generation]);
+  await writer.write(['hset', meta, 'sequence', position]);
+  // What came meanwhile is in the generation that is read until now: no answer is to go back in time.
+  const reached = await applyFollowing(pool, writer, generation, position, options.keptSeconds);
+  await writer.write(['set', CURRENT_KEY, generation]);
   await dropOtherGenerations(redis, writer, generation);
-  return { generation, position };
+  return { generation, position: reached };
 }
 
 /** What days contributed that were dropped. */
@@ -119,10 +132,9 @@ interface ApiRow {
 const TIME_MS = (column: string): string => `(extract(epoch from ${column}) * 1000)::bigint as time_ms`;
 
 /** Reads the rows of all three tables back as facts, a bounded number at a time. */
-async function* readFacts(client: PoolClient, signal: AbortSignal): AsyncGenerator<FactAt[]> {
+async function* readFacts(client: PoolClient): AsyncGenerator<FactAt[]> {
   yield* readTable<UserRow>(
     client,
-    signal,
     `select ${TIME_MS('created_at')}, stream_seq, user_id, event_type,
             case when event_type = 'feature_used' then metadata end as metadata
      from user_events`,
@@ -136,7 +148,6 @@ async function* readFacts(client: PoolClient, signal: AbortSignal): AsyncGenerat
   );
   yield* readTable<SystemRow>(
     client,
-    signal,
     `select ${TIME_MS('timestamp')}, stream_seq, service_name, metric_name, value from system_metrics`,
     (row) => ({
       kind: 'system',
@@ -149,7 +160,6 @@ async function* readFacts(client: PoolClient, signal: AbortSignal): AsyncGenerat
   );
   yield* readTable<ApiRow>(
     client,
-    signal,
     `select ${TIME_MS('timestamp')}, stream_seq, service_name, method, route, status_code, response_time_ms,
             request_bytes, response_bytes
      from api_metrics`,
@@ -169,13 +179,11 @@ async function* readFacts(client: PoolClient, signal: AbortSignal): AsyncGenerat
 
 async function* readTable<R extends { readonly stream_seq: string }>(
   client: PoolClient,
-  signal: AbortSignal,
   select: string,
   toFact: (row: R) => Fact,
 ): AsyncGenerator<FactAt[]> {
   await client.query(`declare facts no scroll cursor for ${select}`);
   for (;;) {
-    signal.throwIfAborted();
     const { rows } = await client.query<R>(`fetch ${MAX_ROWS_PER_DELTA} from facts`);
     if (rows.length === 0) break;
     yield rows.map((row) => ({ fact: toFact(row), sequence: Number(row.stream_seq) }));

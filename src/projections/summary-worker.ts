@@ -8,9 +8,11 @@ import { generationPrefix, OTHER, USER_SETS, USERS_KEPT_MS } from '../store/summ
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 import { keepLeading } from './keep-leading.js';
+import { Pace } from './pace.js';
 import { rebuildSummaries } from './rebuild-summaries.js';
 import type { BusinessTypes } from './summary-delta.js';
 import { settingsHash } from './summary-identity.js';
+import { applyFollowing, mayHaveMore, type OutboxDelta, readDeltas } from './summary-outbox.js';
 import { type Command, defineSummaryWrites, SummaryWriter } from './summary-writer.js';
 
 export interface SummaryWorkerDependencies {
@@ -36,20 +38,15 @@ export type SummaryState =
 const POLL_MS = 200;
 const STANDBY_POLL_MS = 500;
 const RETRY_MS = 500;
-const DELTAS_PER_READ = 20;
 /** Applied deltas are kept this long: a Redis that lost its last seconds takes them again without a rebuild. */
 const OUTBOX_KEPT_SECONDS = 300;
 const CLEAN_INTERVAL_MS = 30_000;
 const DAY_S = 86_400;
+const POSITION = /^\d{1,18}$/;
+/** Who has numbers meanwhile is left half of the time by a fold of new ones. */
+const NICE_RATIO = 1;
 /** What Redis, or our script, says of a key that holds something else than it should. */
 const FOREIGN_TYPE = /unexpected type|WRONGTYPE/;
-
-interface OutboxRow {
-  readonly from_sequence: string;
-  readonly to_sequence: string;
-  /** JSON; it goes on to Redis as it is. */
-  readonly delta: string;
-}
 
 /**
  * Takes deltas from the outbox in order and adds them to the summaries in Redis.
@@ -146,17 +143,13 @@ export class SummaryWorker {
     const found = await readPosition(redis);
     if (found === undefined) return await this.#rebuild('redis_empty', writer, signal);
     if (found.business !== this.#settingsHash) return await this.#rebuild('settings_changed', writer, signal);
-    if (!/^\d{1,18}$/.test(found.position)) return await this.#rebuild('position_unreadable', writer, signal);
-    const { rows } = await pool.query<OutboxRow>(
-      `select from_sequence, to_sequence, delta::text as delta from summary_outbox
-       where from_sequence >= $1 order by from_sequence limit $2`,
-      [found.position, DELTAS_PER_READ],
-    );
+    if (!POSITION.test(found.position)) return await this.#rebuild('position_unreadable', writer, signal);
+    const deltas = await readDeltas(pool, found.position);
     if (found.tables !== (await this.#tablesGeneration()))
-      return await this.#rebuild('tables_replaced', writer, signal);
-    if (rows[0] === undefined) return await this.#checkCaughtUp(found.position, writer, signal);
-    if (rows[0].from_sequence !== found.position) return await this.#rebuild('outbox_gap', writer, signal);
-    return await this.#apply(writer, found.generation, rows);
+      return await this.#rebuild('tables_replaced', writer, signal, () => this.#follow(writer));
+    if (deltas[0] === undefined) return await this.#checkCaughtUp(found.position, writer, signal);
+    if (deltas[0].from !== found.position) return await this.#rebuild('outbox_gap', writer, signal);
+    return await this.#apply(writer, found.generation, deltas);
   }
 
   /** Read behind the deltas: a delta of changed tables is not taken for one of those before. */
@@ -164,13 +157,21 @@ export class SummaryWorker {
     return String((await readCheckpoint(this.dependencies.pool, TABLES_PROJECTION))?.generation ?? 0);
   }
 
-  async #apply(writer: SummaryWriter, generation: string, rows: readonly OutboxRow[]): Promise<boolean> {
-    for (const { from_sequence: from, to_sequence: to, delta } of rows) {
-      const reached = await writer.apply(generation, { from, to, delta }, this.#keptSeconds);
-      if (reached !== to) return true;
-      this.#atSequence(Number(to));
+  async #apply(writer: SummaryWriter, generation: string, deltas: readonly OutboxDelta[]): Promise<boolean> {
+    for (const delta of deltas) {
+      const reached = await writer.apply(generation, delta, this.#keptSeconds);
+      if (reached !== delta.to) return true;
+      this.#atSequence(Number(delta.to));
     }
-    return rows.length === DELTAS_PER_READ;
+    return mayHaveMore(deltas);
+  }
+
+  /** Keeps what is read up to date while another generation is folded; where it cannot be, it stays as it is. */
+  async #follow(writer: SummaryWriter): Promise<void> {
+    const { pool, redis } = this.dependencies;
+    const found = await readPosition(redis);
+    if (found === undefined || !POSITION.test(found.position)) return;
+    await applyFollowing(pool, writer, found.generation, found.position, this.#keptSeconds);
   }
 
   #atSequence(sequence: number): void {
@@ -193,7 +194,13 @@ export class SummaryWorker {
     return false;
   }
 
-  async #rebuild(reason: string, writer: SummaryWriter, signal: AbortSignal): Promise<boolean> {
+  /** @param meanwhile is called again and again where readers have an earlier generation; else it is folded in haste */
+  async #rebuild(
+    reason: string,
+    writer: SummaryWriter,
+    signal: AbortSignal,
+    meanwhile?: () => Promise<void>,
+  ): Promise<boolean> {
     const { pool, redis, business, logger, metrics } = this.dependencies;
     // A Redis that was emptied has lost the epoch as well.
     await writer.renew();
@@ -205,7 +212,8 @@ export class SummaryWorker {
       business,
       settingsHash: this.#settingsHash,
       keptSeconds: this.#keptSeconds,
-      signal,
+      pace: new Pace(meanwhile === undefined ? 0 : NICE_RATIO, signal),
+      ...(meanwhile === undefined ? {} : { meanwhile }),
     });
     this.#atSequence(Number(position));
     logger.info({ generation, sequence: Number(position) }, 'The summaries are built');

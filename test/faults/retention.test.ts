@@ -22,6 +22,8 @@ const test = suite('partitions and retention');
 const FULL = process.env.METRICS_FAULTS === 'full';
 const OLD_DAYS = FULL ? 80 : 8;
 const RETENTION_DAYS = 2;
+/** Days ago; of those that go by the shorter retention. */
+const NEWEST_OLD_DAY = RETENTION_DAYS + 2;
 const MISSING_DAYS = FULL ? 10 : 2;
 const DAY_MS = 86_400_000;
 const EVENTS_PER_ROUND = 50;
@@ -97,10 +99,11 @@ async function assertWaitIsSeen({ pool, servers }: Stage): Promise<void> {
   }
 }
 
-/** Events of days past the new retention, spread over all of them. */
+/** Events of days past the new retention, spread over all of them but for the oldest, which are to be missing. */
 async function sendOld(stage: Stage, random: SeededRandom): Promise<void> {
-  const events = Array.from({ length: OLD_DAYS * 20 }, (_, index) =>
-    makeEvent(random, `old-${index}`, Date.now() - (RETENTION_DAYS + 2 + (index % OLD_DAYS)) * DAY_MS),
+  const days = OLD_DAYS - MISSING_DAYS;
+  const events = Array.from({ length: days * 20 }, (_, index) =>
+    makeEvent(random, `old-${index}`, Date.now() - (NEWEST_OLD_DAY + (index % days)) * DAY_MS),
   );
   await postBatch(stage.client, stage.ledger, events);
   await caughtUp(stage);
@@ -146,7 +149,10 @@ test(`fault 21: ${MISSING_DAYS} days lose their partitions and ${OLD_DAYS} go by
     await assertWaitIsSeen(stage);
     await sendOld(stage, random);
     // User events make the partitions of all three tables: the projector knows of two that are empty, and they go.
-    const missing = Array.from({ length: MISSING_DAYS }, (_, index) => dayOf(Date.now()) - 40 - index);
+    const missing = Array.from(
+      { length: MISSING_DAYS },
+      (_, index) => dayOf(Date.now()) - NEWEST_OLD_DAY - OLD_DAYS + MISSING_DAYS - index,
+    );
     const known = missing.flatMap((day) => eventsOf(random, `known-${day}`, day, ['user_events']));
     await postBatch(stage.client, stage.ledger, known);
     await caughtUp(stage);

@@ -120,6 +120,7 @@ test('rebuilt by a later version, it has one shape, and no letter more', async (
       pool: store.pool,
       databaseUrl: store.url,
       holder: 'test',
+      niceRatio: 0,
       signal: new AbortController().signal,
       onProgress: () => undefined,
     },

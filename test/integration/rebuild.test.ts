@@ -387,7 +387,8 @@ test('on the command line: what it says, its exit status, and the summaries, whi
     assert.is(second?.tables, '2');
     assert.not.equal(second?.generation, first?.generation);
     assert.equal(await traces(store), []);
-    for (const args of [[], ['nothing'], ['all', '--resume'], ['--abort', '--keep'], ['summaries', '--keep']]) {
+    const wrong = [[], ['nothing'], ['all', '--resume'], ['--abort', '--keep'], ['summaries', '--keep']];
+    for (const args of [...wrong, ['all', '--nice-ratio', '101'], ['all', '--nice-ratio', 'x']]) {
       assert.is((await runHere(['rebuild', ...args], env)).status, 2, args.join(' '));
     }
     assert.is((await runHere(['rebuild', '--abort'], env)).status, 0);

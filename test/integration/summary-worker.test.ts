@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis';
+import type { PoolClient } from 'pg';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { applyDelta, defineApplyDelta } from '../../src/projections/apply-delta.js';
-import { nextGeneration } from '../../src/store/checkpoints.js';
+import { nextGeneration, nextGenerationOfSummaries } from '../../src/store/checkpoints.js';
 import { inTransaction } from '../../src/store/postgres.js';
 import { readPosition } from '../../src/store/summary-position.js';
 import { CURRENT_KEY, EPOCH_KEY, generationPrefix, PART } from '../../src/store/summary-schema.js';
@@ -123,6 +124,55 @@ test('rows of the past that were changed in the tables: the summaries are built 
   await harness.need('projection').write(logins(5));
   await harness.caughtUp();
   assert.equal(await loginsCounted(), ['11', '11', '11']);
+});
+
+test('while they are built anew, the summaries that are read stay current, and the new ones are not behind them', async () => {
+  const projection = harness.need('projection');
+  const redis = harness.need('redis');
+  for (let batch = 0; batch < 3; batch += 1) await projection.write(logins(3_000));
+  const worker = await harness.start();
+  await harness.caughtUp();
+  const old = await readPosition(redis);
+  const seen: { generation: string | undefined; behind: number }[] = [];
+  const { pool } = harness.need('store');
+  const connect = pool.connect.bind(pool) as (...callback: unknown[]) => Promise<PoolClient>;
+  // At each step of the fold, what is read contains what came during the step before, and something more comes.
+  const folding = async (): Promise<void> => {
+    if (seen.length === 3) return;
+    const at = await readPosition(redis);
+    seen.push({ generation: at?.generation, behind: projection.sequence - Number(at?.position) });
+    await projection.write(logins(5));
+  };
+  const watchedClients = new WeakSet<PoolClient>();
+  const connectWatched = async (...callback: unknown[]): Promise<PoolClient> => {
+    // The pool's own queries hand one in.
+    if (callback.length > 0) return await connect(...callback);
+    const client = await connect();
+    if (watchedClients.has(client)) return client;
+    watchedClients.add(client);
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    const watched = (...args: unknown[]): unknown =>
+      String(args[0]).startsWith('fetch ') ? folding().then(() => query(...args)) : query(...args);
+    return Object.assign(client, { query: watched });
+  };
+  Object.assign(pool, { connect: connectWatched });
+  await inTransaction(pool, nextGenerationOfSummaries);
+  let latest = Number(old?.position);
+  await waitFor('another generation', async () => {
+    const at = await readPosition(redis);
+    assert.ok(Number(at?.position) >= latest, 'what is read went back');
+    latest = Number(at?.position);
+    return at?.generation === old?.generation ? undefined : true;
+  });
+  assert.is(seen.length, 3);
+  assert.equal(
+    seen.filter(({ generation, behind }) => generation !== old?.generation || behind !== 0),
+    [],
+  );
+  await harness.caughtUp();
+  const total = String(9_000 + 5 * seen.length);
+  assert.equal(await loginsCounted(), [total, total, total]);
+  await worker.stop();
 });
 
 test('Redis killed and started again: nothing is lost or doubled', async () => {

@@ -56,6 +56,7 @@ export function rebuild(
       manager: log.manager,
       codec: codec(),
       holder: 'test',
+      niceRatio: 0,
       signal: new AbortController().signal,
       onProgress: () => undefined,
       ...changes,

@@ -7,6 +7,7 @@ import {
   SHADOW_SCHEMA,
   type TableSchema,
 } from '../../store/partitions.js';
+import type { Pace } from '../pace.js';
 import { COPY_COLUMNS } from '../rows.js';
 import { longQuery } from './patience.js';
 
@@ -54,7 +55,7 @@ export async function compareDays(
   pool: Pool,
   tables: readonly EventTable[],
   upTo: number,
-  signal: AbortSignal,
+  pace: Pace,
   onProgress: (done: number, total: number) => void,
 ): Promise<DayComparison[]> {
   const due: { table: EventTable; day: number }[] = [];
@@ -65,8 +66,7 @@ export async function compareDays(
   }
   const compared: DayComparison[] = [];
   for (const [index, { table, day }] of due.entries()) {
-    signal.throwIfAborted();
-    const comparison = await compareDay(pool, table, day, upTo);
+    const comparison = await pace.of(() => compareDay(pool, table, day, upTo));
     if (comparison.live.rows > 0 || comparison.rebuilt.rows > 0) compared.push(comparison);
     onProgress(index + 1, due.length);
   }

@@ -28,6 +28,8 @@ export interface RebuildDependencies {
   readonly manager: JetStreamManager;
   readonly codec: CodecOptions;
   readonly holder: string;
+  /** Time that is left to others, as a multiple of the time in which it works; 0 is at full speed. */
+  readonly niceRatio: number;
   /** Ends it; what is done stays, for `resume`. */
   readonly signal: AbortSignal;
   readonly onProgress: (progress: PhaseProgress) => void;

@@ -1,5 +1,6 @@
 import { readCheckpoint, TABLES_PROJECTION } from '../../store/checkpoints.js';
 import { pause } from '../keep-leading.js';
+import { Pace } from '../pace.js';
 import { compareDays, type DayComparison, lostRows } from './compare-days.js';
 import { PATIENCE_MS, TablesBusy, withPatience } from './patience.js';
 import { giveBackPrevious } from './previous-tables.js';
@@ -20,9 +21,6 @@ export interface PhaseProgress {
 const MIN_SWAP_WAIT_MS = 100;
 const MAX_SWAP_WAIT_MS = 2_000;
 const IDLE_MS = 50;
-/** Time that a batch took, times this, is left to the projector and to those who ask; none where the log grows as fast. */
-const REST_FACTOR = 1;
-const MAX_REST_MS = 1_000;
 
 /**
  * Takes a candidate to its end: fold, compare, and swap, or not.
@@ -34,12 +32,12 @@ export async function replaceTables(
   candidate: Candidate,
   force: boolean,
 ): Promise<RebuildOutcome> {
-  const { pool, signal } = dependencies;
+  const { pool } = dependencies;
   const fold = await ShadowFold.open(dependencies, candidate.tables, candidate.checkpoint);
   try {
     await catchUp(dependencies, fold);
     if (!candidate.dryRun) {
-      await vacuumShadow(pool, candidate.tables, signal, (done, total) =>
+      await vacuumShadow(pool, candidate.tables, paceOf(dependencies), (done, total) =>
         dependencies.onProgress({ phase: 'vacuum', done, total }),
       );
     }
@@ -56,13 +54,19 @@ export async function replaceTables(
   }
 }
 
+function paceOf({ niceRatio, signal }: RebuildDependencies): Pace {
+  return new Pace(niceRatio, signal);
+}
+
 async function clearAway({ pool, signal }: RebuildDependencies, candidate: Candidate): Promise<void> {
   if (candidate.origin === 'previous') await giveBackPrevious(pool, candidate, signal);
   else await dropShadow(pool, signal);
 }
 
 /** Folds up to the live checkpoint, which moves meanwhile. */
-async function catchUp({ pool, signal, onProgress }: RebuildDependencies, fold: ShadowFold): Promise<number> {
+async function catchUp(dependencies: RebuildDependencies, fold: ShadowFold): Promise<number> {
+  const { pool, signal, onProgress } = dependencies;
+  const pace = paceOf(dependencies);
   let lag = Number.POSITIVE_INFINITY;
   for (;;) {
     signal.throwIfAborted();
@@ -75,8 +79,9 @@ async function catchUp({ pool, signal, onProgress }: RebuildDependencies, fold: 
     lag = Math.max(0, limit - fold.caughtUpTo);
     onProgress({ phase: 'fold', done: events, total: events + lag });
     if (isThere) return limit;
-    const restMs = lag < lagBefore ? Math.min(MAX_REST_MS, (performance.now() - startMs) * REST_FACTOR) : 0;
-    await pause(fold.caughtUpTo === before ? IDLE_MS : restMs, signal);
+    if (fold.caughtUpTo === before) await pause(IDLE_MS, signal);
+    // Where the log grows as fast as it is folded, the end would never come.
+    else if (lag < lagBefore) await pace.rest(performance.now() - startMs);
   }
 }
 
@@ -85,10 +90,10 @@ async function compare(
   candidate: Candidate,
   fold: ShadowFold,
 ): Promise<{ readonly comparedTo: number; readonly compared: readonly DayComparison[] }> {
-  const { pool, signal, onProgress } = dependencies;
+  const { pool, onProgress } = dependencies;
   await dropDroppedDays(dependencies, candidate);
   const comparedTo = await catchUp(dependencies, fold);
-  const compared = await compareDays(pool, candidate.tables, comparedTo, signal, (done, total) =>
+  const compared = await compareDays(pool, candidate.tables, comparedTo, paceOf(dependencies), (done, total) =>
     onProgress({ phase: 'compare', done, total }),
   );
   return { comparedTo, compared };

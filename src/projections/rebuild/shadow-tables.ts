@@ -9,6 +9,7 @@ import {
   TIME_COLUMNS,
 } from '../../store/partitions.js';
 import { inTransaction } from '../../store/postgres.js';
+import type { Pace } from '../pace.js';
 import { longQuery, withPatience } from './patience.js';
 import { type RebuildWishes, WISHES_TABLE } from './rebuild-state.js';
 
@@ -115,15 +116,14 @@ export async function droppedDays(client: Pool | PoolClient, tables: readonly Ev
 export async function vacuumShadow(
   pool: Pool,
   tables: readonly EventTable[],
-  signal: AbortSignal,
+  pace: Pace,
   onProgress: (done: number, total: number) => void,
 ): Promise<void> {
   const lists = await Promise.all(tables.map((table) => listPartitions(pool, table, SHADOW_SCHEMA)));
   const partitions = lists.flat();
   for (const [index, { name }] of partitions.entries()) {
-    signal.throwIfAborted();
-    await longQuery(pool, `vacuum ${name}`);
+    await pace.of(() => longQuery(pool, `vacuum ${name}`));
     onProgress(index + 1, partitions.length);
   }
-  for (const table of tables) await longQuery(pool, `analyze ${SHADOW_SCHEMA}.${table}`);
+  for (const table of tables) await pace.of(() => longQuery(pool, `analyze ${SHADOW_SCHEMA}.${table}`));
 }
