@@ -14,7 +14,7 @@ if (existsSync('.env')) loadEnvFile('.env');
 const args = process.argv.slice(2);
 // `npm start` leaves here how to reach what it started, so that the other commands work beside it.
 const running = join(root, '.data', 'dev.env');
-if (args[0] !== 'serve' && args[0] !== 'dev' && existsSync(running)) {
+if (!['serve', 'dev', 'demo'].includes(args[0] ?? '') && existsSync(running)) {
   for (const [name, value] of Object.entries(parseEnv(readFileSync(running, 'utf8')))) {
     // An empty variable counts as unset, as everywhere.
     if (!process.env[name]?.trim()) process.env[name] = value;

@@ -19,12 +19,41 @@ import { signTokenFor, TOKEN_DEFAULTS } from './token.js';
 // Together below the 10 s within which Ctrl-C ends everything; a server that is killed takes up to 2 s more.
 const APP_STOP_TIMEOUT_MS = 4_500;
 const SERVERS_STOP_TIMEOUT_MS = 3_000;
+const PROGRAM_STOP_TIMEOUT_MS = 1_500;
 
 export interface DevArgs {
   /** The project's folder. */
   root: string;
   env: NodeJS.ProcessEnv;
 }
+
+/** The service as it runs for development. */
+export interface DevRun {
+  readonly config: Config;
+  readonly port: number;
+  /** Undefined where only somebody else can sign one. */
+  readonly token: string | undefined;
+  /** Aborted when everything is to end. */
+  readonly signal: AbortSignal;
+}
+
+/** What goes on with the servers and the service of one run. */
+export interface DevProgram {
+  /** Below `.data`: what the servers keep, apart from that of other programs. */
+  readonly dataFolder: string;
+  /** Before the service starts. */
+  prepare?(services: DevServices): Promise<void>;
+  /** Once the service is ready, until the signal. What it throws ends the run. */
+  play(run: DevRun): Promise<void>;
+}
+
+const GUIDE_ONLY: DevProgram = {
+  dataFolder: 'dev',
+  play: async ({ config, port, token, signal }) => {
+    process.stdout.write(guide(config, port, token));
+    await aborted(signal);
+  },
+};
 
 /** Nobody can listen on the port that PORT names. */
 class PortTaken extends Error {
@@ -36,14 +65,15 @@ class PortTaken extends Error {
 /**
  * `metrics dev`, which is what `npm start` runs: the three servers and the service, until a signal to stop.
  *
+ * @param program what is done with them; it prints how to reach them, and nothing else, unless told
  * @returns the exit status: 0 stopped on demand, 1 failed or runs already, 2 configuration, 3 a server cannot be had
  */
-export async function runDev({ root, env }: DevArgs): Promise<number> {
+export async function runDev({ root, env }: DevArgs, program: DevProgram = GUIDE_ONLY): Promise<number> {
   const stop = stopOnSignal();
   // The terminal may be gone before we are; that must not keep the servers from being stopped.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   try {
-    return await runUntilStopped(root, await withSecret(root, env), stop);
+    return await runUntilStopped(root, await withSecret(root, env), program, stop);
   } catch (error) {
     if (stop.aborted) return 0;
     const status = expectedStatus(error);
@@ -70,23 +100,26 @@ function expectedStatus(error: unknown): number | undefined {
   return undefined;
 }
 
-async function runUntilStopped(root: string, env: Environment, stop: AbortSignal): Promise<number> {
+async function runUntilStopped(
+  root: string,
+  env: Environment,
+  program: DevProgram,
+  stop: AbortSignal,
+): Promise<number> {
   // What is wrong is told before anything is started.
   const { port, host } = loadConfig(env);
   await checkPort(root, port, host);
-  const services = await startDevServices({ root, env, log: tell, signal: stop });
+  const services = await startDevServices({ root, env, log: tell, signal: stop, dataFolder: program.dataFolder });
   let app: RunningApp | undefined;
   try {
-    const fullEnv = { ...env, ...services.env };
-    const config = loadConfig(fullEnv);
+    await program.prepare?.(services);
+    const config = loadConfig({ ...env, ...services.env });
     // Not loaded earlier: it holds this thread for a second, in which servers that do answer would seem not to.
     const { startApp } = await import('../app.js');
     app = await unlessStopped(startApp(config, openDevLog(root, config.logLevel), stop), stop);
     writeDevEnv(root, { ...services.env, PORT: String(app.port), ...secretOf(config) });
-    process.stdout.write(
-      guide(config, app.port, await signTokenFor(config.jwt, { ...TOKEN_DEFAULTS, sub: 'developer' })),
-    );
-    const ended = await Promise.race([aborted(stop), app.failed]);
+    const token = await signTokenFor(config.jwt, { ...TOKEN_DEFAULTS, sub: 'developer' });
+    const ended = await playUntilEnd(program, { config, port: app.port, token, signal: stop }, app);
     tell(ended === 'failed' ? `The service cannot go on; ${SERVICE_LOG} says why. Stopping …` : 'Stopping …');
     return ended === 'failed' ? 1 : 0;
   } catch (error) {
@@ -94,6 +127,23 @@ async function runUntilStopped(root: string, env: Environment, stop: AbortSignal
     throw error;
   } finally {
     await endAll(root, app, services);
+  }
+}
+
+/** Ends with the signal, or because the service or the program failed; the program has then been told to end, too. */
+async function playUntilEnd(program: DevProgram, run: DevRun, app: RunningApp): Promise<'stopped' | 'failed'> {
+  const ending = new AbortController();
+  const playing = program.play({ ...run, signal: AbortSignal.any([run.signal, ending.signal]) });
+  try {
+    const failed = playing.then(() => aborted(run.signal));
+    return await Promise.race([aborted(run.signal), app.failed, failed]);
+  } finally {
+    ending.abort();
+    // What it throws from now on is of its being ended, or has been thrown above.
+    await withinMs(
+      playing.catch(() => undefined),
+      PROGRAM_STOP_TIMEOUT_MS,
+    );
   }
 }
 

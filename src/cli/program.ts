@@ -38,6 +38,12 @@ export async function runProgram(args: readonly string[], env: Environment, root
   command('dev', 'run the service together with NATS, Postgres and Redis, for development', async () =>
     (await import('./dev.js')).runDev({ root, env }),
   );
+  command('demo', 'run the service with data of its own, and play the traffic of six services', async (options) => {
+    const { fresh, days } = options;
+    return (await import('./demo.js')).runDemo({ root, env, fresh: fresh === true, days: textOf(days) });
+  })
+    .option('--fresh', 'throw away what the demo has kept, and begin anew')
+    .option('--days <count>', 'how many days of history are played (default: 7)');
   command('migrate', "bring Postgres' schema up to date", async ({ json }) =>
     (await import('./migrate.js')).runMigrate(env, json === true),
   ).option('--json', 'for programs');

@@ -4,7 +4,7 @@ export { type FindOptions, type FoundPrograms, findInstalled, findPrograms } fro
 export { startNats } from './nats.js';
 export { freePort, isPortFree } from './ports.js';
 export { startPostgres } from './postgres.js';
-export { ensureDatabase, withDatabase } from './probes.js';
+export { ensureDatabase, recreateDatabase, withDatabase } from './probes.js';
 export { isRunning, processIdentity, sendSignal } from './processes.js';
 export { startRedis } from './redis.js';
 export { AlreadyRunning } from './run-lock.js';

@@ -124,6 +124,15 @@ export async function ensureDatabase(url: string): Promise<'there' | 'created'> 
   return 'created';
 }
 
+/** Drops the database that the URL names with all that is in it, and makes it anew. Throws what Postgres says. */
+export async function recreateDatabase(url: string): Promise<void> {
+  const name = decodeURIComponent(new URL(url).pathname.slice(1));
+  await withClient(withDatabase(url, 'postgres'), (client) =>
+    client.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`),
+  );
+  await ensureDatabase(url);
+}
+
 /** A Postgres that the URL's user can log in to; whether the database exists is not looked at. */
 export async function probePostgres(url: string): Promise<Finding> {
   try {

@@ -7,7 +7,7 @@ const MAX_ATTEMPTS = 5;
 /** Another process of this clone has the private servers in its hands. */
 export class AlreadyRunning extends Error {
   constructor(readonly pid: number) {
-    super(`npm start already runs in this folder (process ${pid}); end it first`);
+    super(`npm start or npm run demo already runs in this folder (process ${pid}); end it first`);
   }
 }
 

@@ -10,12 +10,15 @@ import { ServerState } from './state.js';
 import { type Log, type ManagedServer, SERVER_KINDS, type ServerKind } from './types.js';
 
 const STOP_TIMEOUT_MS = 4000;
+const DEFAULT_DATA_FOLDER = 'dev';
 
 export interface DevServicesOptions {
   /** The project's folder; everything is kept below `<root>/.data`. */
   root: string;
   env: NodeJS.ProcessEnv;
   log: Log;
+  /** Below `<root>/.data`: what the servers that are started here keep. Two that differ never see each other's data. */
+  dataFolder?: string | undefined;
   /** Ends downloads and what has been started, when it aborts before everything runs. */
   signal?: AbortSignal | undefined;
   /** Where servers of others are looked for; the usual ports where it is not given. */
@@ -35,10 +38,10 @@ export interface DevServices {
 export class NoServers extends Error {}
 
 function lockPath(root: string): string {
-  return join(root, '.data', 'dev', 'lock');
+  return join(root, '.data', DEFAULT_DATA_FOLDER, 'lock');
 }
 
-/** The process that has started the servers of this folder and runs now, or undefined. */
+/** The process that has started servers in this folder and runs now, or undefined: one at a time, whatever their data. */
 export function runningStart(root: string): number | undefined {
   return lockOwner(lockPath(root));
 }
@@ -102,13 +105,13 @@ async function findAllExisting({ env, log, defaultPorts }: DevServicesOptions): 
 /** Starts all at once; when one fails, or the start is called off, the others are in `servers` to be ended. */
 async function startMissing(
   missing: readonly ServerKind[],
-  { root, env, log, signal }: DevServicesOptions,
+  { root, env, log, signal, dataFolder = DEFAULT_DATA_FOLDER }: DevServicesOptions,
   servers: ManagedServer[],
 ): Promise<void> {
-  const folder = join(root, '.data', 'dev');
+  const folder = join(root, '.data', dataFolder);
   const state = new ServerState(join(folder, 'servers.json'));
   const found = findInstalled({ root, env, kinds: missing, onlyPath: env.METRICS_SERVERS_FROM_PATH_ONLY === '1' });
-  const inContainers = await startContainers(found, { root, state, log }, servers);
+  const inContainers = await startContainers(found, { root, folder: dataFolder, state, log }, servers);
   found.missing = found.missing.filter((kind) => !inContainers.includes(kind));
   await addUnpacked(found, { root, env, log, signal });
   signal?.throwIfAborted();
@@ -133,13 +136,14 @@ async function startMissing(
  */
 async function startContainers(
   found: FoundPrograms,
-  { root, state, log }: { root: string; state: ServerState; log: Log },
+  { root, folder, state, log }: { root: string; folder: string; state: ServerState; log: Log },
   servers: ManagedServer[],
 ): Promise<ServerKind[]> {
   const wanted = found.missing.filter((kind) => !(state.get(kind)?.way === 'apt' && hasUnpacked(kind, root)));
   const engine = wanted.length > 0 ? await findEngine() : undefined;
   if (engine === undefined) return [];
-  const scope = containerScope(realpathSync(root));
+  const place = realpathSync(root);
+  const scope = containerScope(folder === DEFAULT_DATA_FOLDER ? place : join(place, folder));
   const started = await Promise.all(wanted.map((kind) => tryContainer(kind, engine, scope, state, log)));
   const running = started.filter((server) => server !== undefined);
   servers.push(...running);

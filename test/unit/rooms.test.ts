@@ -13,6 +13,7 @@ const SOURCE = join(ROOT, 'src');
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   events: [],
   client: [],
+  demo: ['client', 'events', 'stream'],
   store: ['migrations'],
   telemetry: [],
   devservices: [],
@@ -24,6 +25,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   http: ['commands', 'queries', 'events', 'stream', 'telemetry', 'config', 'version'],
   cli: [
     'app',
+    'demo',
+    'client',
     'alerts',
     'config',
     'config-error',
