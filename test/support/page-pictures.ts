@@ -3,13 +3,12 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { findChromium, startChromium } from './chromium.js';
+import { sendAll, untilFolded, untilViewed } from './page-stage.js';
 import { waitFor } from './servers.js';
 import { startTestService, type TestService } from './service.js';
 import { weekOfEvents } from './week.js';
 
-const EVENTS_PER_BATCH = 9_000;
-const VIEW_TIMEOUT_MS = 120_000;
-const FOLD_TIMEOUT_MS = 300_000;
+const ALERT_TIMEOUT_MS = 300_000;
 
 interface Picture extends BrowserContextOptions {
   readonly name: string;
@@ -36,25 +35,6 @@ const FURTHER: readonly Picture[] = [
   { name: 'a-quarter', ...WIDE, colorScheme: 'light', query: '?range=15m' },
 ];
 
-async function sendAll(service: TestService, events: readonly object[]): Promise<void> {
-  for (let at = 0; at < events.length; at += EVENTS_PER_BATCH) {
-    const answer = await service.client.post('/metrics/events/batch', {
-      events: events.slice(at, at + EVENTS_PER_BATCH),
-    });
-    if (answer.status !== 202) throw new Error(answer.text);
-  }
-}
-
-async function untilFolded(service: TestService): Promise<void> {
-  const isDone = async (): Promise<true | undefined> => {
-    const { projections } = (await service.client.get('/health/detailed')).json() as {
-      projections: { lag_events: number | null }[];
-    };
-    return projections.every(({ lag_events: lag }) => lag === 0) ? true : undefined;
-  };
-  await waitFor('the fold of a week', isDone, FOLD_TIMEOUT_MS);
-}
-
 async function open(browser: Browser, service: TestService, picture: Picture): Promise<Page> {
   const context = await browser.newContext({ timezoneId: 'Europe/Berlin', reducedMotion: 'reduce', ...picture });
   const page = await context.newPage();
@@ -64,7 +44,7 @@ async function open(browser: Browser, service: TestService, picture: Picture): P
   });
   const startMs = performance.now();
   await page.goto(`${service.client.url}/${picture.query ?? ''}#token=${service.client.token}`);
-  await page.waitForSelector('.headlines .number, [data-state=empty]', { timeout: VIEW_TIMEOUT_MS });
+  await untilViewed(page);
   console.log(`${picture.name}: ${Math.round(performance.now() - startMs)} ms`);
   await page.waitForLoadState('load');
   await page.evaluate('document.fonts.ready');
@@ -98,7 +78,7 @@ async function main(): Promise<void> {
     const answer = (await service.client.get('/metrics/alerts?status=firing')).json() as { alerts: unknown[] };
     return answer.alerts.length > 0 ? true : undefined;
   };
-  await waitFor('an alert', fires, FOLD_TIMEOUT_MS).catch((error) => console.error(error));
+  await waitFor('an alert', fires, ALERT_TIMEOUT_MS).catch((error) => console.error(error));
   for (const picture of process.argv[3] === 'all' ? [...PICTURES, ...FURTHER] : PICTURES) await shoot(picture);
   await browser.close();
   await service.stop();
