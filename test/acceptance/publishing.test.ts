@@ -10,13 +10,12 @@ import { Consumer, untilEnded } from '../support/consumer.js';
 import { testPool } from '../support/database.js';
 import { codec, message } from '../support/messages.js';
 import { waitFor } from '../support/servers.js';
-import { startTestService, TEST_SECRET, type TestService } from '../support/service.js';
+import { startTestService, type TestService } from '../support/service.js';
 import { jsonObjectsIn, readSnippets, type Snippet } from '../support/snippets.js';
 
 const test = suite('the snippets about publishing');
 
 const BOUND_MS = 60_000;
-const ROOT = join(import.meta.dirname, '../../..');
 const SECTION_FILES = ['README.md', 'docs/publishing.md'];
 
 const snippets = SECTION_FILES.flatMap((file) => readSnippets(file, ['ts', 'python', 'go', 'sh'])).filter(({ code }) =>
@@ -148,10 +147,12 @@ for (const [file, framework, table] of [
 }
 
 test('curl', async () => {
-  const environment = { JWT_SECRET: TEST_SECRET };
-  const child = consumer.start('bash', ['-euc', here(only('README.md', 'sh', 'curl'))], environment, ROOT);
-  const { code, output } = await untilEnded(child);
-  assert.is(code, 0, output);
+  // `metrics token` has its own tests, and takes two seconds of the processor.
+  consumer.write('token', `#!/bin/sh\necho ${service.client.token}`);
+  const code = here(only('README.md', 'sh', 'curl')).replace('bin/metrics token', 'sh token');
+  const child = consumer.start('bash', ['-euc', code]);
+  const { code: status, output } = await untilEnded(child);
+  assert.is(status, 0, output);
   assert.match(output, /"duplicate":false/);
   assert.equal((await logins(5))[0]?.metadata, { browser: 'chrome', ip: '192.168.1.1' });
 });

@@ -51,8 +51,8 @@ export class Consumer {
   }
 
   /** Starts a program of the project's. */
-  start(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd = this.folder): ChildProcess {
-    return spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  start(command: string, args: readonly string[]): ChildProcess {
+    return spawn(command, args, { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   remove(): void {

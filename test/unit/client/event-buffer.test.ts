@@ -68,20 +68,24 @@ test('what is on its way keeps its room, and is not dropped', () => {
   assert.equal(names(events.take(9)), ['d', 'e']);
 });
 
-test('hundreds of thousands pass in their order, and nothing of them is kept', () => {
+test('thousands pass in their order, and nothing of them is kept', () => {
   const events = buffer();
-  let next = 0;
-  for (let round = 0; round < 100; round += 1) {
-    for (let each = 0; each < 3_000; each += 1) events.add({ id: '', subject: '', payload: new Uint8Array() });
-    for (const entry of events.take(3_000)) {
-      assert.is(entry.number, next);
-      next += 1;
+  const passed: number[] = [];
+  for (let round = 0; round < 10; round += 1) {
+    for (let each = 0; each < 1_500; each += 1) events.add({ id: '', subject: '', payload: new Uint8Array() });
+    // Some stay, so that what is taken begins in the middle of what waits.
+    for (const entry of events.take(round < 9 ? 1_400 : 15_000)) {
+      passed.push(entry.number);
       events.settle(entry);
     }
   }
+  assert.equal(
+    passed,
+    Array.from({ length: 15_000 }, (_, index) => index),
+  );
   assert.is(events.size, 0);
   assert.is(events.waiting, 0);
-  assert.is(events.lastNumber, 299_999);
+  assert.is(events.lastNumber, 14_999);
 });
 
 test.run();
