@@ -5,7 +5,12 @@ COPY package.json package-lock.json ./
 # No package needs a script of its own to be installed. The compiler is an optional package of this platform.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
-RUN npm run build && npm prune --ignore-scripts --omit=dev --omit=optional --no-audit --no-fund
+RUN npm run build
+# What serving does not need goes. Of redoc one file is served, which holds all that redoc's own dependencies would bring.
+RUN mkdir /kept && cp --parents node_modules/redoc/LICENSE node_modules/redoc/package.json node_modules/redoc/bundles/redoc.standalone.js* /kept \
+  && npm uninstall redoc --ignore-scripts --omit=dev --omit=optional --no-audit --no-fund \
+  && cp -r /kept/node_modules . \
+  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production

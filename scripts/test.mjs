@@ -13,6 +13,9 @@ import { Run } from './testing/run.mjs';
 import { selectTests } from './testing/select.mjs';
 import { findTestPrograms, startSharedPostgres } from './testing/servers.mjs';
 
+/** A file of them builds an image and runs five containers, more than once. */
+const CONTAINERS_TIMEOUT_MS = 900_000;
+
 function print(line) {
   process.stdout.write(`${line}\n`);
 }
@@ -67,12 +70,18 @@ async function main() {
 
   const signal = stopOnSignal();
   const programs = await findTestPrograms(root, devservices, print);
-  const engine = containers ? await prepareContainers(root, programs, print, signal) : undefined;
+  const engine = containers ? await prepareContainers({ root, node, programs, print, signal }) : undefined;
   const needsPostgres = !containers && files.some((file) => file.needsServers);
   const { migrate } = await load('store', 'migrate.js');
   const startPostgres = (dir, onLaunch) => startSharedPostgres(dir, programs, devservices, migrate, onLaunch);
   const env = { ...testEnvironment(programs), ...engine?.env, ...(values.coverage ? beginCoverage(root) : {}) };
-  const run = new Run({ root, node, env, devservices, signal, print, ...(needsPostgres ? { startPostgres } : {}) });
+  // A test of containers is many processes, and one's build is the next one's.
+  const options = containers
+    ? { maxAtOnce: 1, timeoutMs: CONTAINERS_TIMEOUT_MS }
+    : needsPostgres
+      ? { startPostgres }
+      : {};
+  const run = new Run({ root, node, env, devservices, signal, print, ...options });
   let isFine;
   try {
     const results = await run.run(files);

@@ -1,20 +1,24 @@
-// Stand-ins for the images that src/devservices names, made of this machine's own programs where no registry of images
+// Stand-ins for the images that src/devservices, docker-compose.yml and Dockerfile name, made of this machine's own programs where no registry of images
 // can be reached. They take the same arguments and environment as the real ones.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { layOutBase, readBaseImage } from './base-image.mjs';
 
-/** As the official image: makes the cluster when there is none, then runs it, as the user postgres. */
+/** As the official image: makes the cluster and the database when there is none, then runs it, as the user postgres. */
 const POSTGRES_ENTRYPOINT = `#!/bin/sh
 set -e
 bin=@BIN@
 data=/var/lib/postgresql/data/cluster
 if [ ! -f $data/PG_VERSION ]; then
   echo "$POSTGRES_PASSWORD" > /tmp/password
-  $bin/initdb -D $data -U postgres --pwfile=/tmp/password -A scram-sha-256 -E UTF8 --locale=C
+  $bin/initdb -D $data -U postgres --pwfile=/tmp/password -A scram-sha-256 --auth-local=trust -E UTF8 --locale=C
   echo 'host all all all scram-sha-256' >> $data/pg_hba.conf
+  if [ -n "$POSTGRES_DB" ]; then
+    echo "create database \\"$POSTGRES_DB\\"" | $bin/postgres --single -D $data -c jit=off postgres > /tmp/database.log
+  fi
 fi
-exec $bin/postgres -D $data -c 'listen_addresses=*' -c unix_socket_directories= -c jit=off
+exec $bin/postgres -D $data -c 'listen_addresses=*' -c unix_socket_directories=/var/run/postgresql -c jit=off
 `;
 const POSTGRES_UID = 70;
 
@@ -58,9 +62,12 @@ function redisImage(fs, programs) {
 function postgresImage(fs, programs) {
   const bin = dirname(realpathSync(join(programs.postgresBin, 'postgres')));
   const version = basename(dirname(bin));
-  for (const name of ['postgres', 'initdb']) copyProgram(fs, join(bin, name), programs.env);
-  for (const folder of [join(dirname(bin), 'lib'), `/usr/share/postgresql/${version}`]) copyInto(fs, folder);
-  copyProgram(fs, realpathSync('/bin/sh'), {});
+  for (const name of ['postgres', 'initdb', 'pg_dump', 'pg_restore', 'pg_isready']) {
+    if (existsSync(join(bin, name))) copyProgram(fs, join(bin, name), programs.env);
+  }
+  const folders = [join(dirname(bin), 'lib'), `/usr/share/postgresql/${version}`, '/usr/share/zoneinfo'];
+  for (const folder of folders) copyInto(fs, folder);
+  for (const program of ['/bin/sh', '/bin/sleep']) copyProgram(fs, realpathSync(program), {});
   mkdirSync(join(fs, 'bin'), { recursive: true });
   cpSync(realpathSync('/bin/sh'), join(fs, 'bin', 'sh'));
   mkdirSync(join(fs, 'etc'), { recursive: true });
@@ -70,29 +77,55 @@ function postgresImage(fs, programs) {
   chmodSync(entrypoint, 0o755);
   mkdirSync(join(fs, 'tmp'));
   chmodSync(join(fs, 'tmp'), 0o1777);
-  const data = join(fs, 'var', 'lib', 'postgresql', 'data');
-  mkdirSync(data, { recursive: true });
-  run('chown', ['-R', `${POSTGRES_UID}:${POSTGRES_UID}`, data]);
-  return ['ENTRYPOINT ["/bin/sh", "/entrypoint.sh"]', `USER ${POSTGRES_UID}`, 'STOPSIGNAL SIGINT'];
+  for (const path of ['var/lib/postgresql/data', 'var/run/postgresql']) {
+    mkdirSync(join(fs, path), { recursive: true });
+    run('chown', [`${POSTGRES_UID}:${POSTGRES_UID}`, join(fs, path)]);
+  }
+  const path = `ENV PATH=${bin}:/bin:/usr/bin`;
+  return ['ENTRYPOINT ["/bin/sh", "/entrypoint.sh"]', path, `USER ${POSTGRES_UID}`, 'STOPSIGNAL SIGINT'];
 }
 
-const MAKERS = { nats: natsImage, redis: redisImage, postgres: postgresImage };
+/** As the official image: its user, its folder, and its data below that. */
+function prometheusImage(fs, programs) {
+  copyProgram(fs, programs.prometheus, {});
+  const data = join(fs, 'prometheus');
+  mkdirSync(data);
+  mkdirSync(join(fs, 'etc'));
+  writeFileSync(join(fs, 'etc', 'passwd'), 'nobody:x:65534:65534::/:/\n');
+  run('chown', ['65534:65534', data]);
+  return [`ENTRYPOINT ${JSON.stringify([programs.prometheus])}`, 'WORKDIR /prometheus', 'USER nobody'];
+}
+
+const MAKERS = { nats: natsImage, redis: redisImage, postgres: postgresImage, prometheus: prometheusImage };
+
+/** With the registry and the folder that an engine reads into a short name. */
+function fullName(name) {
+  return name.includes('/') ? `docker.io/${name}` : `docker.io/library/${name}`;
+}
 
 /**
- * Makes the image of each server and imports it under the name that src/devservices uses.
- * @param {{podman: string[], env: NodeJS.ProcessEnv, dir: string, images: Record<string, {name: string}>, programs: object}} options
+ * Makes the image of each server, and the one that Dockerfile begins with, and imports them under the names that they
+ * stand in for.
+ * @param {{podman: string[], env: NodeJS.ProcessEnv, dir: string, images: Record<string, {name: string}>, programs: object,
+ *   root: string, node: string, print: (line: string) => void}} options
  */
-export function importImages({ podman, env, dir, images, programs }) {
+export function importImages({ podman, env, dir, images, programs, root, node, print }) {
   const [command, ...flags] = podman;
-  for (const [kind, make] of Object.entries(MAKERS)) {
+  const importImage = (kind, name, layOut) => {
     const fs = join(dir, `image-${kind}`);
     mkdirSync(fs, { recursive: true });
-    const changes = make(fs, programs);
+    const changes = layOut(fs);
     const archive = `${fs}.tar`;
     run('tar', ['-C', fs, '-cf', archive, '.']);
-    const name = `docker.io/library/${images[kind].name}`;
-    run(command, [...flags, 'import', '--quiet', ...changes.flatMap((line) => ['--change', line]), archive, name], {
-      env,
-    });
+    const settings = changes.flatMap((line) => ['--change', line]);
+    run(command, [...flags, 'import', '--quiet', ...settings, archive, fullName(name)], { env });
+    for (const path of [fs, archive]) rmSync(path, { recursive: true });
+  };
+  // Where programs were unpacked into a folder of ours, it says where their libraries are: at the same places inside.
+  const variables = Object.entries(programs.env).map(([name, value]) => `ENV ${name}=${value}`);
+  for (const [kind, make] of Object.entries(MAKERS)) {
+    importImage(kind, images[kind].name, (fs) => [...make(fs, programs), ...variables]);
   }
+  const { name, release } = readBaseImage(root);
+  importImage('base', name, (fs) => layOutBase(fs, { root, node, release, print }));
 }

@@ -23,12 +23,12 @@ function killGroup(pid, signal) {
 }
 
 /** Waits for the file to end; answers why it had to be ended, where it had. */
-async function watch(exited, hasEnded, output, signal) {
-  const deadlineMs = performance.now() + FILE_TIMEOUT_MS;
+async function watch(exited, hasEnded, output, { signal, timeoutMs = FILE_TIMEOUT_MS }) {
+  const deadlineMs = performance.now() + timeoutMs;
   let lingerEndMs;
   while (!hasEnded()) {
     if (signal.aborted) return 'was called off';
-    if (performance.now() > deadlineMs) return `did not end within ${FILE_TIMEOUT_MS / 1000} s`;
+    if (performance.now() > deadlineMs) return `did not end within ${timeoutMs / 1000} s`;
     if (isFinished(output().slice(-2000))) lingerEndMs ??= performance.now() + LINGER_TIMEOUT_MS;
     else lingerEndMs = undefined;
     if (lingerEndMs !== undefined && performance.now() > lingerEndMs) {
@@ -49,10 +49,10 @@ async function end(child, hasEnded) {
 /**
  * @param {string} node path of the Node.js to use
  * @param {string[]} paths the compiled test files
- * @param {{cwd: string, env: NodeJS.ProcessEnv, signal: AbortSignal}} options `signal` ends it early
+ * @param {{cwd: string, env: NodeJS.ProcessEnv, signal: AbortSignal, timeoutMs?: number}} options `signal` ends it early
  * @returns {Promise<{passed: number, failed: number, skipped: number, trouble?: string, output: string, seconds: number}>}
  */
-export async function runFile(node, paths, { cwd, env, signal }) {
+export async function runFile(node, paths, { cwd, env, ...bounds }) {
   const startedMs = performance.now();
   // A group of its own: the terminal's Ctrl-C reaches the runner alone, and all that the file starts can be ended.
   const program = paths.length === 1 ? paths : [RUN_SUITES, ...paths];
@@ -79,7 +79,7 @@ export async function runFile(node, paths, { cwd, env, signal }) {
   });
   const closed = once(child, 'close').catch(() => undefined);
   const hasEnded = () => outcome !== undefined;
-  const cutShort = await watch(exited, hasEnded, () => output, signal);
+  const cutShort = await watch(exited, hasEnded, () => output, bounds);
   if (cutShort !== undefined) await end(child, hasEnded);
   // What the file started may hold its output open after its end.
   await Promise.race([closed, sleep(1000, undefined, { ref: false })]);

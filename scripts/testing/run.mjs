@@ -22,7 +22,7 @@ export class Run {
 
   /**
    * @param {{root: string, node: string, env: NodeJS.ProcessEnv, devservices: object, signal: AbortSignal,
-   *   print: (line: string) => void, startPostgres?: (dir: string, onLaunch: (pid: number) => void) => Promise<object>}} options
+   *   print: (line: string) => void, maxAtOnce?: number, timeoutMs?: number, startPostgres?: (dir: string, onLaunch: (pid: number) => void) => Promise<object>}} options
    */
   constructor(options) {
     this.options = options;
@@ -41,12 +41,12 @@ export class Run {
       for (let file = queue.shift(); file && !this.options.signal.aborted; file = queue.shift())
         await this.#runOne(file);
     };
-    await Promise.all(Array.from({ length: MAX_AT_ONCE }, worker));
+    await Promise.all(Array.from({ length: this.options.maxAtOnce ?? MAX_AT_ONCE }, worker));
     return this.#results;
   }
 
   async #runOne(file) {
-    const { root, node, env, signal, devservices, print } = this.options;
+    const { root, node, env, signal, timeoutMs, devservices, print } = this.options;
     const dir = makeFolder(join(this.#dir, String(this.#results.length + this.#begun)));
     this.#begun++;
     const postgres = file.needsServers ? await this.postgres : undefined;
@@ -57,7 +57,7 @@ export class Run {
       TMPDIR: makeFolder(join(dir, 'tmp')),
       ...(postgres ? { METRICS_TEST_POSTGRES_URL: postgres.url } : {}),
     };
-    const result = await runFile(node, file.paths, { cwd: root, env: fileEnv, signal });
+    const result = await runFile(node, file.paths, { cwd: root, env: fileEnv, signal, timeoutMs });
     const leftCount = await clearAway(dir, devservices);
     this.#results.push({ ...result, name: file.name });
     this.#tell(file.name, result, leftCount, print);

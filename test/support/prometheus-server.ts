@@ -26,6 +26,18 @@ interface QueryAnswer {
   };
 }
 
+/** @param atSeconds since 1970; now by default */
+export async function queryPrometheus(url: string, text: string, atSeconds?: number): Promise<QueriedSeries[]> {
+  const time = atSeconds === undefined ? '' : `&time=${atSeconds}`;
+  const answer = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(text)}${time}`);
+  if (!answer.ok) throw new Error(`${text}: ${await answer.text()}`);
+  const { data } = (await answer.json()) as QueryAnswer;
+  return data.result.map(({ metric, value, values }) => ({
+    labels: metric,
+    samples: (values ?? (value === undefined ? [] : [value])).map(([at, number]) => [at, Number(number)] as const),
+  }));
+}
+
 /** A real Prometheus that scrapes one service. */
 export class PrometheusServer {
   private constructor(
@@ -71,15 +83,8 @@ export class PrometheusServer {
   }
 
   /** @param atSeconds since 1970; now by default */
-  async query(text: string, atSeconds?: number): Promise<QueriedSeries[]> {
-    const time = atSeconds === undefined ? '' : `&time=${atSeconds}`;
-    const answer = await fetch(`${this.url}/api/v1/query?query=${encodeURIComponent(text)}${time}`);
-    if (!answer.ok) throw new Error(`${text}: ${await answer.text()}`);
-    const { data } = (await answer.json()) as QueryAnswer;
-    return data.result.map(({ metric, value, values }) => ({
-      labels: metric,
-      samples: (values ?? (value === undefined ? [] : [value])).map(([at, number]) => [at, Number(number)] as const),
-    }));
+  query(text: string, atSeconds?: number): Promise<QueriedSeries[]> {
+    return queryPrometheus(this.url, text, atSeconds);
   }
 
   /** The one value of an answer; undefined where there is none. */
