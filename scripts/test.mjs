@@ -14,7 +14,7 @@ import { selectTests } from './testing/select.mjs';
 import { findTestPrograms, startSharedPostgres } from './testing/servers.mjs';
 
 /** A file of them builds an image and runs five containers, more than once. */
-const CONTAINERS_TIMEOUT_MS = 900_000;
+const CONTAINERS_TIMEOUT_MS = 1_800_000;
 
 function print(line) {
   process.stdout.write(`${line}\n`);

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 /** The project's folder. */
 export const ROOT = join(import.meta.dirname, '../../..');
 
-const COMMAND_TIMEOUT_MS = 600_000;
+/** A build installs and compiles everything, which a busy machine does slowly. */
+const COMMAND_TIMEOUT_MS = 1_200_000;
 const MAX_OUTPUT_BYTES = 50_000_000;
 
 /** How a command ended. */
