@@ -22,12 +22,23 @@ function killGroup(pid, signal) {
   }
 }
 
-/** Waits for the file to end; answers why it had to be ended, where it had. */
+/** How many of the files that share a process have ended. */
+function countEnded(output) {
+  return output.match(/^ {2}\S+ took [\d.]+ s$/gm)?.length ?? 0;
+}
+
+/** Waits for the file to end; answers why it had to be ended, where it had. Each file of several has the whole limit. */
 async function watch(exited, hasEnded, output, { signal, timeoutMs = FILE_TIMEOUT_MS }) {
-  const deadlineMs = performance.now() + timeoutMs;
+  let deadlineMs = performance.now() + timeoutMs;
+  let endedCount = 0;
   let lingerEndMs;
   while (!hasEnded()) {
     if (signal.aborted) return 'was called off';
+    const nowEnded = countEnded(output());
+    if (nowEnded > endedCount) {
+      endedCount = nowEnded;
+      deadlineMs = performance.now() + timeoutMs;
+    }
     if (performance.now() > deadlineMs) return `did not end within ${timeoutMs / 1000} s`;
     if (isFinished(output().slice(-2000))) lingerEndMs ??= performance.now() + LINGER_TIMEOUT_MS;
     else lingerEndMs = undefined;

@@ -6,10 +6,37 @@ import { pathToFileURL } from 'node:url';
 globalThis.UVU_DEFER = 1;
 const { exec } = await import('uvu');
 const queue = globalThis.UVU_QUEUE;
-for (const file of process.argv.slice(2)) {
-  globalThis.UVU_INDEX = queue.push([file.replace(/.*[\\/]test[\\/]/, '')]) - 1;
+const NOTHING_RUN = [true, 0, 0, 0];
+let current = 'no file yet';
+
+/** A step among a file's suites that counts as none. */
+function step(action) {
+  return async () => {
+    action();
+    return NOTHING_RUN;
+  };
+}
+
+async function add(file) {
+  const name = file.replace(/.*[\\/]test[\\/]/, '');
+  current = name;
+  let startedMs;
+  const begin = step(() => {
+    current = name;
+    startedMs = performance.now();
+  });
+  globalThis.UVU_INDEX = queue.push([name, begin]) - 1;
   await import(pathToFileURL(file).href);
   // Among others' tests nobody would miss them.
-  if (queue.at(-1).length < 2) throw new Error(`${file} runs no test`);
+  if (queue.at(-1).length < 3) throw new Error(`${file} runs no test`);
+  const end = () => console.log(`  ${name} took ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+  queue.at(-1).push(step(end));
 }
+
+let isDone = false;
+process.on('exit', () => {
+  if (!isDone) console.error(`the process of these files ended in ${current}`);
+});
+for (const file of process.argv.slice(2)) await add(file);
 await exec();
+isDone = true;

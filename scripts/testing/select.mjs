@@ -1,6 +1,7 @@
 // Which test files a run takes, and in which order.
 import { readdirSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
+import { shareProcesses } from './shared-process.mjs';
 
 const CONTAINERS = 'test/containers/';
 const UNIT = 'test/unit/';
@@ -39,21 +40,6 @@ function rank(name) {
   if (long >= 0) return long - LONG.length;
   const place = ORDER.findIndex((folder) => name.startsWith(folder));
   return place === -1 ? ORDER.length : place;
-}
-
-/** What a unit test loads costs more than its tests, so those of a folder share a process. The others have servers. */
-function shareProcesses(files) {
-  const groups = new Map();
-  for (const file of files) {
-    const isUnit = file.name.startsWith(UNIT);
-    const key = isUnit ? file.name.slice(0, file.name.indexOf('/', UNIT.length) + 1) || UNIT : file.name;
-    groups.set(key, [...(groups.get(key) ?? []), file]);
-  }
-  return [...groups].map(([key, members]) => ({
-    name: members.length === 1 ? members[0].name : `${key}* (${members.length} files)`,
-    paths: members.map(({ path }) => path),
-    needsServers: !key.startsWith(UNIT),
-  }));
 }
 
 /**
