@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { DYING_POINTS } from '../support/dying-points.js';
 import { type PathProcess, PathStage } from './path-stage.js';
 
-const DEATHS = process.env.METRICS_FAULTS === 'full' ? 50 : 5;
+const DEATHS = process.env.METRICS_FAULTS === 'full' ? 50 : 2;
 const PAUSE_MS = 30;
 const MAX_OCCURRENCE = 3;
 const BOUND_MS = 60_000;
