@@ -275,4 +275,19 @@ test('a signal sends what waits, if that is wished, and then ends the program as
   assert.equal(await numbersInTheLog('on_signal'), upTo(3));
 });
 
+test('a program that listens to the signal itself ends when it wants to', async () => {
+  const then = `process.on('SIGTERM', () => {
+      const timer = setInterval(() => publisher.stats().stored === 3 && (clearInterval(timer), clearInterval(alive)), 10);
+    });
+    const alive = setInterval(() => undefined, 1_000);
+    process.on('exit', () => { process.exitCode = 7; });
+    console.log('ready');`;
+  const child = program('own_signal', then, { flushOnSignals: ['SIGTERM'] });
+  const end = ended(child);
+  if (child.stdout !== null) await once(child.stdout, 'data');
+  child.kill('SIGTERM');
+  assert.equal(await end, { code: 7, signal: null, stderr: '' });
+  assert.equal(await numbersInTheLog('own_signal'), upTo(3));
+});
+
 test.run();

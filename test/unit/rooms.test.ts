@@ -86,6 +86,21 @@ test('leave the client of NATS to src/stream, and to what other programs import'
   );
 });
 
+test('give other programs a client that imports the NATS client and Node.js, and nothing else, not even types', () => {
+  const files = readdirSync(join(SOURCE, 'client'));
+  const named = files.flatMap((name) =>
+    Array.from(
+      readFileSync(join(SOURCE, 'client', name), 'utf8').matchAll(/(?:from|import\()\s*'([^']+)'/g),
+      ([, to]) => to,
+    ),
+  );
+  assert.ok(named.includes('nats') && named.includes('node:http'));
+  assert.equal(
+    named.filter((to) => !/^(?:\.\/.*|nats|node:.*)$/.test(to ?? '')),
+    [],
+  );
+});
+
 test('are all known to the rule and to docs/architecture.md', () => {
   const map = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
   for (const entry of readdirSync(SOURCE, { withFileTypes: true })) {
