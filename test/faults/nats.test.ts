@@ -16,6 +16,8 @@ const FULL = process.env.METRICS_FAULTS === 'full';
 const KILLS = FULL ? 20 : 2;
 const EVENTS_PER_KILL = FULL ? 2_000 : 400;
 const AWAY_MS = FULL ? 60_000 : 5_000;
+/** More at once would wait for their PubAck longer than they do. */
+const EVENTS_PER_CHUNK = 500;
 const DELETIONS = FULL ? 10 : 1;
 /** The short form runs beside other tests on whatever machine there is; a minute away is not what it measures. */
 const SLOWNESS = FULL ? 1 : 3;
@@ -218,7 +220,9 @@ test('fault 7: the stream is made anew: the projector stops and says so, nothing
   assert.is((await health()).status, 503);
 
   // Longer than the checkpoint it is another log all the same.
-  await publishToNats(stage.jetstream, stage.ledger, maker.make(state.last_seq));
+  for (let left = state.last_seq; left > 0; left -= EVENTS_PER_CHUNK) {
+    await publishToNats(stage.jetstream, stage.ledger, maker.make(Math.min(left, EVENTS_PER_CHUNK)));
+  }
   await stage.service.end('SIGTERM');
   await stage.service.start();
   const isAnother = async (): Promise<true | undefined> =>
