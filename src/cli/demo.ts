@@ -82,7 +82,7 @@ async function play({ config, port, token, signal }: DevRun, size: DemoSize): Pr
     const demo = await Demo.open({ manager, appender, publisher, size, now: Date.now, signal });
     const { untilMs } = await playHistory(demo);
     if (signal.aborted) return;
-    process.stdout.write(demoGuide(untilMs));
+    process.stdout.write(demoGuide(demo.past, untilMs));
     await demo.playLive(untilMs, { baseUrl: `http://${reachable(config.host)}:${port}`, token, onTrouble: tell });
   } finally {
     await publisher.close(CLOSE_TIMEOUT_MS);
@@ -98,9 +98,9 @@ function reachable(host: string): string {
 }
 
 async function playHistory(demo: Demo): Promise<{ untilMs: number }> {
-  const days = demo.missingMs / 86_400_000;
-  const span = days >= 1 ? `${Math.round(days)} days` : `${Math.ceil(demo.missingMs / 60_000)} minutes`;
-  tell(demo.isContinued ? `Going on where the demo was: ${span} are missing` : `Playing ${span} of six services`);
+  const days = Math.round(demo.missingMs / 86_400_000);
+  const span = days >= 1 ? counted(days, 'day') : counted(Math.ceil(demo.missingMs / 60_000), 'minute');
+  tell(demo.isContinued ? `Going on where the demo was, ${span} ago` : `Playing ${span} of six services`);
   const progress = new Progress('events');
   try {
     const played = await demo.playHistory((events, share) => progress.update(events, Math.round(events / share)));
@@ -110,6 +110,10 @@ async function playHistory(demo: Demo): Promise<{ untilMs: number }> {
     progress.abandon();
     throw error;
   }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function tell(line: string): void {

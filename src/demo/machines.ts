@@ -60,6 +60,7 @@ export function strayErrors(story: Story, minute: number): Happening[] {
   const random = new KeyedRandom(story.seed, minute, STRAY_LANE);
   if (minute % STRAY_EVERY_MINUTES !== 0 || !random.chance(STRAY_SHARE)) return [];
   const atMs = minute * MINUTE_MS + 30_000;
+  if (atMs >= story.calm.fromMs && atMs < story.calm.toMs) return [];
   return [{ key: 'e', atMs, event: request(story, random, { ...ROUTES.reading, status: 502, medianMs: 400 }, atMs) }];
 }
 

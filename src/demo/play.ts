@@ -58,6 +58,11 @@ export class Demo {
     return this.plan.begunMs !== this.plan.startMs;
   }
 
+  /** What lies behind. */
+  get past(): Story {
+    return this.#story(undefined);
+  }
+
   /** How long the history is that is missing, ms. */
   get missingMs(): number {
     return this.plan.startMs - this.plan.fromMinute * MINUTE_MS;
@@ -67,7 +72,7 @@ export class Demo {
   playHistory(onProgress: HistoryOptions['onProgress']): Promise<PlayedHistory> {
     const { appender, now, signal } = this.parts;
     const { fromMinute } = this.plan;
-    return appendHistory(this.#story(undefined), { appender, fromMinute, now, signal, onProgress });
+    return appendHistory(this.past, { appender, fromMinute, now, signal, onProgress });
   }
 
   /** Sends what happens from `fromMs` on, and an incident soon after, until the signal. */

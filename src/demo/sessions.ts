@@ -11,7 +11,7 @@ const USERS = 2_400;
 const FIRST_NEW_USER = 100_000;
 /** 2026-01-01T00:00Z. */
 const FIRST_MINUTE = 29_453_760;
-const NEW_USER_SHARE = 0.03;
+const NEW_USER_SHARE = 0.05;
 const MAX_VISITS = 11;
 const MAX_PAUSE_MS = 75_000;
 /** No session is longer: signing in, each visit with its pause, and signing out. */

@@ -35,6 +35,8 @@ export interface Story {
   readonly incidents: readonly Incident[];
   /** From then on services measure themselves every minute; before, every quarter of an hour. */
   readonly measuredOftenFromMs: number;
+  /** Nothing goes wrong by chance in this stretch. */
+  readonly calm: { readonly fromMs: number; readonly toMs: number };
 }
 
 export interface StoryOptions {
@@ -51,6 +53,11 @@ export interface StoryOptions {
 /** How long after live traffic begins payments fail, and for how long. */
 export const LIVE_INCIDENT = { afterMs: 45_000, lastsMs: 45_000 } as const;
 const MEASURED_OFTEN_MS = 15 * MINUTE_MS;
+/**
+ * History pages nobody, so rules know of nothing but live traffic when that begins: with a handful of requests, one error by
+ * chance would be above five per cent.
+ */
+const CALM_MS = 6 * MINUTE_MS;
 
 /** A deploy and two incidents in the past, one within the last day, and one incident to come. */
 export function tellStory({ seed, sessionsPerMinute, begunMs, startMs, liveMs }: StoryOptions): Story {
@@ -78,6 +85,7 @@ export function tellStory({ seed, sessionsPerMinute, begunMs, startMs, liveMs }:
       { ...payments, fromMs: liveFromMs, toMs: liveFromMs + LIVE_INCIDENT.lastsMs, surgePerMinute: 60 },
     ],
     measuredOftenFromMs: startMs - MEASURED_OFTEN_MS,
+    calm: { fromMs: startMs, toMs: (liveMs ?? startMs) + CALM_MS },
   };
 }
 

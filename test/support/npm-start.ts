@@ -7,7 +7,15 @@ import { waitFor } from './servers.js';
 // A first start may download packages.
 const READY_TIMEOUT_MS = 120_000;
 
-/** `npm start` in a folder, with what it printed so far. */
+/** What npm is called with, and the folder below `.data` in which the servers are that it starts. */
+export interface NpmCommand {
+  readonly args: readonly string[];
+  readonly dataFolder: string;
+}
+
+const START: NpmCommand = { args: ['start'], dataFolder: 'dev' };
+
+/** `npm start`, or another command that runs the service, in a folder, with what it printed so far. */
 export class NpmStart {
   output = '';
   #ended: number | string | undefined;
@@ -16,9 +24,10 @@ export class NpmStart {
   constructor(
     private readonly folder: string,
     env: NodeJS.ProcessEnv,
+    private readonly command: NpmCommand = START,
   ) {
     // A group of its own, as a terminal gives to what it runs in the foreground.
-    this.#child = spawn('npm', ['start'], { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn('npm', command.args, { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on('data', (data: Buffer) => {
         this.output += data.toString();
@@ -55,11 +64,11 @@ export class NpmStart {
 
   /** The service's process and the servers'. */
   pids(): { service: number; servers: number[] } {
-    const read = (name: string): unknown => JSON.parse(readFileSync(join(this.folder, '.data', 'dev', name), 'utf8'));
+    const read = (path: string): unknown => JSON.parse(readFileSync(join(this.folder, '.data', path), 'utf8'));
     const pidOf = (value: unknown): number =>
       typeof value === 'object' && value !== null && 'pid' in value ? Number(value.pid) : 0;
-    const servers = Object.values(read('servers.json') ?? {}).map(pidOf);
-    return { service: pidOf(read('lock')), servers: servers.filter((pid) => pid > 0 && isRunning(pid)) };
+    const servers = Object.values(read(`${this.command.dataFolder}/servers.json`) ?? {}).map(pidOf);
+    return { service: pidOf(read('dev/lock')), servers: servers.filter((pid) => pid > 0 && isRunning(pid)) };
   }
 
   /** Sends the signal to npm alone, or as a terminal does to all of its group. */
