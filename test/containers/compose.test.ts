@@ -10,9 +10,10 @@ import { queryPrometheus } from '../support/prometheus-server.js';
 import { waitFor } from '../support/servers.js';
 import { TEST_SECRET, TestClient } from '../support/service.js';
 
-const READY_TIMEOUT_MS = 120_000;
+/** On a busy machine a container alone takes a minute to begin. */
+const READY_TIMEOUT_MS = 300_000;
 /** Two scrapes and an evaluation are 45 s apart at most. */
-const RULE_TIMEOUT_MS = 120_000;
+const RULE_TIMEOUT_MS = 300_000;
 /** Nothing of this machine could stand in for Grafana: a process that sleeps has its place. */
 const WITHOUT_GRAFANA = 'services: { grafana: { image: metrics-service, user: node, entrypoint: [sleep, infinity] } }';
 const VOLUMES = ['nats', 'postgres', 'redis', 'prometheus', 'grafana'];
