@@ -16,8 +16,8 @@ export interface DemoSize {
   readonly sessionsPerMinute: number;
 }
 
-/** Some 150,000 events in seven days. */
-export const DEMO_SIZE: DemoSize = { seed: 1, days: 7, sessionsPerMinute: 0.35 };
+/** Some 130,000 events in seven days. */
+export const DEMO_SIZE: DemoSize = { seed: 1, days: 7, sessionsPerMinute: 0.25 };
 
 const DAY_MINUTES = 1_440;
 
