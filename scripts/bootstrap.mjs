@@ -28,6 +28,8 @@ const OTHER_INPUTS = ['config', 'tsconfig.json', 'tsconfig.client.json', 'packag
 const PAGE_INPUTS = ['web', 'scripts/build-page.mjs', 'package-lock.json'];
 const installStampFile = join(root, 'node_modules', '.metrics-stamp');
 const buildStampFile = join(root, 'dist', '.metrics-build');
+const bundleFolder = join(root, 'dist', 'bundle');
+const bundleStampFile = join(bundleFolder, '.metrics-build');
 const pageFolder = join(root, 'dist', 'page');
 const pageStampFile = join(pageFolder, '.metrics-build');
 
@@ -40,12 +42,13 @@ export class NotReady extends Error {}
  * @returns {Promise<string>} the path of a Node.js from 22.22 on
  */
 export async function ensureReady({ log = (line) => process.stderr.write(`${line}\n`) } = {}) {
-  if (isInstalled() && isBuilt() && isPageBuilt()) return findNode();
+  if (isInstalled() && isBuilt() && isBundled() && isPageBuilt()) return findNode();
   mkdirSync(join(root, '.data'), { recursive: true });
   // Asked again under the lock: another call may have done it all meanwhile.
   await withLock(join(root, '.data', 'bootstrap.lock'), LOCK_TIMEOUT_MS, async () => {
     if (!isInstalled()) await install(log);
     if (!isBuilt()) await build(log);
+    if (!isBundled()) await bundle(log);
     if (!isPageBuilt()) await buildPage(log);
   });
   return findNode();
@@ -76,10 +79,14 @@ function writeJson(path, value) {
   renameSync(unfinished, path);
 }
 
+function hashOf(...names) {
+  const hash = createHash('sha256');
+  for (const name of names) hash.update(readFileSync(join(root, name)));
+  return hash.digest('hex');
+}
+
 function lockHash() {
-  return createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
-    .digest('hex');
+  return hashOf('package-lock.json');
 }
 
 function isInstalled() {
@@ -169,6 +176,26 @@ async function describeClient(compiler) {
   if (result.code !== 0) throw new NotReady(`${result.output}\nthe client's types could not be written`);
 }
 
+/** What the bundle is made of: one build, and the dependencies. */
+function bundleInputs() {
+  const builtMs = readJson(buildStampFile)?.startedMs;
+  return builtMs === undefined ? undefined : `${builtMs} ${hashOf('package-lock.json', 'scripts/build-bundle.mjs')}`;
+}
+
+function isBundled() {
+  const inputs = bundleInputs();
+  return inputs !== undefined && readJson(bundleStampFile)?.inputs === inputs;
+}
+
+async function bundle(log) {
+  const startedMs = Date.now();
+  const inputs = bundleInputs();
+  const result = await run(findNode(), [join(root, 'scripts', 'build-bundle.mjs')]);
+  if (result.code !== 0) throw new NotReady(`${result.output}\nthe programs could not be bundled`);
+  writeJson(bundleStampFile, { inputs });
+  log(`bundled in ${seconds(startedMs)} s`);
+}
+
 /** The page's files and when the newest of them was changed; a file that is gone is a change, too. */
 function surveyPage() {
   const newestMs = Math.max(...PAGE_INPUTS.map((name) => survey(join(root, name), [])));
@@ -196,7 +223,7 @@ async function buildPage(log) {
 function removeOrphans(sources, folder = join(root, 'dist')) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (path === pageFolder) continue;
+    if (path === pageFolder || path === bundleFolder) continue;
     if (entry.isDirectory()) removeOrphans(sources, path);
     else if (/\.(js(\.map)?|d\.ts)$/.test(entry.name)) {
       const source = relative(join(root, 'dist'), path).replace(/\.(js(\.map)?|d\.ts)$/, '.ts');

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { root } from './bootstrap.mjs';
 
 /**
- * Runs `dist/src/main.js`; see `runProgram`.
+ * Runs the service's bundle; see `runProgram`.
  * @param {string} node path of the Node.js to use
  * @param {string[]} args arguments of main.js
  */
 export function runMain(node, args) {
-  return runProgram(node, join(root, 'dist', 'src', 'main.js'), args);
+  return runProgram(node, join(root, 'dist', 'bundle', 'main.js'), args);
 }
 
 /**

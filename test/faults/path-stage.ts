@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { Redis } from 'ioredis';
 import * as assert from 'uvu/assert';
 import { readPosition } from '../../src/store/summary-position.js';
@@ -9,6 +8,7 @@ import { openStore, type TestStore } from '../support/database.js';
 import { dumpSummaries } from '../support/direct-projection.js';
 import type { DyingPoint } from '../support/dying-points.js';
 import { openLog, type TestLog } from '../support/log.js';
+import { programPath } from '../support/programs.js';
 import { newSummaryWorker, testRedis, untilProjected } from '../support/projection.js';
 import { SeededRandom } from '../support/random.js';
 import { startTestNats, startTestRedis, waitFor } from '../support/servers.js';
@@ -18,6 +18,7 @@ import { makeEvent, publishToNats } from './traffic.js';
 /** Sent at a time, with a pause, so that a batch is there whenever the process gets so far. */
 const EVENTS_PER_ROUND = 20;
 const BOUND_MS = 60_000;
+const DYING = programPath('test/support/run-dying.js');
 
 /** Projector and summary worker in a process of their own. */
 export interface PathProcess {
@@ -74,11 +75,10 @@ export class PathStage {
   }
 
   spawn({ point, occurrence = 1, signal = 'SIGKILL' }: Fate): PathProcess {
-    const program = fileURLToPath(new URL('../support/run-dying.js', import.meta.url));
     this.#spawned += 1;
     const holder = `${point}-${this.#spawned}`;
     const servers = [this.natsUrl, this.store.url, String(this.redisPort)];
-    const args = [program, ...servers, holder, point, String(occurrence), signal];
+    const args = [DYING, ...servers, holder, point, String(occurrence), signal];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     const lines: string[] = [];
     createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));

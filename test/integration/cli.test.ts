@@ -7,8 +7,9 @@ import * as assert from 'uvu/assert';
 import type { Environment } from '../../src/config.js';
 import { freePort } from '../../src/devservices/index.js';
 import type { OperationalStatus } from '../../src/queries/get-status.js';
-import { type Ended, MAIN, runHere, runProcess } from '../support/command-line.js';
+import { type Ended, runHere, runProcess } from '../support/command-line.js';
 import { testPool } from '../support/database.js';
+import { MAIN } from '../support/programs.js';
 import { waitFor } from '../support/servers.js';
 import { startTestService, TestClient, type TestService } from '../support/service.js';
 

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runProgram } from '../../src/cli/program.js';
 import type { Environment } from '../../src/config.js';
+import { KEPT_CODE, MAIN } from './programs.js';
 
-export const MAIN = join(import.meta.dirname, '../../src/main.js');
 const ROOT = join(import.meta.dirname, '../../..');
 const COMMAND_TIMEOUT_MS = 60_000;
 /** What commands listen to. */
@@ -19,7 +19,7 @@ export interface Ended {
 
 /** Runs a command line in a process of its own, as a person would: for what the process itself does. */
 export function runProcess(args: readonly string[], env: Environment, cwd = tmpdir()): Promise<Ended> {
-  const options = { cwd, env: { PATH: process.env.PATH, ...env }, timeout: COMMAND_TIMEOUT_MS };
+  const options = { cwd, env: { PATH: process.env.PATH, ...KEPT_CODE, ...env }, timeout: COMMAND_TIMEOUT_MS };
   return new Promise((resolve) => {
     const child = execFile(process.execPath, [MAIN, ...args], options, (_error, stdout, stderr) => {
       resolve({ status: child.exitCode, stdout, stderr });

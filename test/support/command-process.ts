@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import type { Environment } from '../../src/config.js';
-import { MAIN } from './command-line.js';
+import { KEPT_CODE, MAIN } from './programs.js';
 
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
@@ -15,7 +15,8 @@ export class CommandProcess {
   #hasEnded = false;
 
   constructor(args: readonly string[], env: Environment) {
-    const child = spawn(process.execPath, [MAIN, ...args], { cwd: tmpdir(), env: { PATH: process.env.PATH, ...env } });
+    const whole = { PATH: process.env.PATH, ...KEPT_CODE, ...env };
+    const child = spawn(process.execPath, [MAIN, ...args], { cwd: tmpdir(), env: whole });
     running.add(child);
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => {

@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Environment } from '../../src/config.js';
 import { freePort } from '../../src/devservices/index.js';
+import { KEPT_CODE, MAIN, programPath } from './programs.js';
 import { waitFor } from './servers.js';
 import { TestClient } from './service.js';
 
-const MAIN = join(import.meta.dirname, '../../src/main.js');
-const PROJECTIONS = join(import.meta.dirname, 'run-projections.js');
+const PROJECTIONS = programPath('test/support/run-projections.js');
 const READY_TIMEOUT_MS = 30_000;
 
 const running = new Set<ChildProcess>();
@@ -52,7 +51,7 @@ export class ServiceProcess {
     // Not in the project's folder: a .env there is the developer's own.
     const child = spawn(process.execPath, ['--enable-source-maps', ...this.program], {
       cwd: tmpdir(),
-      env: { PATH: process.env.PATH, ...this.env, PORT: String(this.port) },
+      env: { PATH: process.env.PATH, ...KEPT_CODE, ...this.env, PORT: String(this.port) },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const logFile = process.env.METRICS_TEST_SERVICE_LOG;

@@ -8,11 +8,11 @@ import type { BacktestDocument } from '../../../src/alerts/backtest/backtest-doc
 import { AlertProcess, INTERVAL_MS, publishedAlerts, rulesOf } from '../../support/alert-process.js';
 import { appendRequests } from '../../support/incident.js';
 import { openLog } from '../../support/log.js';
+import { MAIN } from '../../support/programs.js';
 import { SeededRandom } from '../../support/random.js';
 import { same } from '../../support/same.js';
 import { startTestNats, waitFor } from '../../support/servers.js';
 
-const MAIN = join(import.meta.dirname, '../../../src/main.js');
 /** Ten minutes where everything is to be tried in full. */
 const SECONDS = process.env.METRICS_FAULTS === 'full' ? 600 : 20;
 const RULES = `alerts:
