@@ -6,7 +6,7 @@ import { type ReadOutcome, readRange } from '../alerts/backtest/read-range.js';
 import { needRules } from '../alerts/load-rules.js';
 import { lookbackMs } from '../alerts/lookback.js';
 import type { AlertsTrialConfig } from '../config.js';
-import { ConfigError } from '../config-error.js';
+import { ConfigError, UsageError } from '../config-error.js';
 import { ConnectionWatch, connectNats, isNatsTrouble, type NatsConnection } from '../stream/connection.js';
 import { FeedBroken } from '../stream/log-feed.js';
 import { EVENTS_STREAM } from '../stream/streams.js';
@@ -45,7 +45,7 @@ export async function runAlertsBacktest(config: AlertsTrialConfig, given: Backte
   if (!outcome.ok) throw new ConfigError(outcome.problems);
   const { range } = outcome;
   if (given.late && range.toMs - range.fromMs > MAX_LATE_RANGE_MS) {
-    throw new ConfigError([{ name: '--late', detail: 'counts late events of at most 7 days at a time' }]);
+    throw new UsageError([{ name: '--late', detail: 'counts late events of at most 7 days at a time' }]);
   }
   const files = [given.rules ?? config.alerts.file, ...(given.diff === undefined ? [] : [given.diff])];
   const loaded = files.map((file) => ({ file, rules: needRules(file) }));

@@ -1,7 +1,7 @@
 import { INSTANT_DETAIL, parseInstant } from '../alerts/backtest/backtest-range.js';
 import { type DeadLetterParts, openDeadLetters } from '../app/dead-letters.js';
 import { type Environment, loadLogConfig } from '../config.js';
-import { ConfigError } from '../config-error.js';
+import { UsageError } from '../config-error.js';
 import { isNatsTrouble } from '../stream/connection.js';
 import { deleteMessage } from '../stream/delete-message.js';
 import { findLetters, type Letter, type LetterFilter, readLetter } from '../stream/letters.js';
@@ -147,7 +147,7 @@ function readSelection(
   const isFiltered = Object.values(filter).some((value) => value !== undefined);
   const ways = [given.length > 0, isFiltered, options.all === true].filter(Boolean).length;
   if (ways !== 1) {
-    throw new ConfigError([{ name: 'deadletters', detail: 'name sequences, or filters, or --all: one of the three' }]);
+    throw new UsageError([{ name: 'deadletters', detail: 'name sequences, or filters, or --all: one of the three' }]);
   }
   if (given.length > 0) {
     const sequences = [...new Set(readSequences(given))];
@@ -163,7 +163,7 @@ function readSelection(
 function readSequences(given: readonly string[]): number[] {
   return given.map((text) => {
     if (/^[1-9][0-9]{0,14}$/.test(text)) return Number(text);
-    throw new ConfigError([{ name: text, detail: 'is no sequence of a dead letter; deadletters list has them' }]);
+    throw new UsageError([{ name: text, detail: 'is no sequence of a dead letter; deadletters list has them' }]);
   });
 }
 
@@ -174,7 +174,7 @@ function readFilter({ reason, subject, from, to }: LetterOptions): LetterFilter 
 function readTime(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const timeMs = parseInstant(text, Date.now());
-  if (timeMs === undefined) throw new ConfigError([{ name, detail: INSTANT_DETAIL }]);
+  if (timeMs === undefined) throw new UsageError([{ name, detail: INSTANT_DETAIL }]);
   return timeMs;
 }
 
@@ -182,5 +182,5 @@ function readLimit(text: string | undefined): number {
   if (text === undefined) return DEFAULT_LIMIT;
   const limit = Number(text);
   if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw new ConfigError([{ name: '--limit', detail: `must be an integer from 1 to ${MAX_LIMIT}` }]);
+  throw new UsageError([{ name: '--limit', detail: `must be an integer from 1 to ${MAX_LIMIT}` }]);
 }

@@ -1,5 +1,5 @@
 import { createPublisher } from '../client/index.js';
-import { ConfigError } from '../config-error.js';
+import { UsageError } from '../config-error.js';
 import { DEMO_SIZE, Demo, type DemoSize } from '../demo/play.js';
 import { type DevServices, recreateDatabase } from '../devservices/index.js';
 import { openRedis, redisAnswered } from '../store/redis.js';
@@ -44,7 +44,7 @@ export async function runDemo({ root, env, fresh, days }: DemoArgs): Promise<num
 function sizeOf(days: string | undefined): DemoSize {
   const count = Number(days ?? DEMO_SIZE.days);
   if (!Number.isInteger(count) || count < 1 || count > MAX_DAYS) {
-    throw new ConfigError([{ name: '--days', detail: `must be a whole number from 1 to ${MAX_DAYS}` }]);
+    throw new UsageError([{ name: '--days', detail: `must be a whole number from 1 to ${MAX_DAYS}` }]);
   }
   return { ...DEMO_SIZE, days: count };
 }

@@ -1,6 +1,6 @@
 import { eraseEverywhere } from '../app/erase.js';
 import { type Environment, loadFoldConfig } from '../config.js';
-import { ConfigError } from '../config-error.js';
+import { UsageError } from '../config-error.js';
 import { isNatsTrouble } from '../stream/connection.js';
 import { FeedBroken } from '../stream/log-feed.js';
 import { ServerUnreachable } from '../wait-for-server.js';
@@ -58,7 +58,7 @@ export async function runErase(env: Environment, user: string, json: boolean): P
 function readUser(text: string): number {
   const userId = Number(text);
   if (/^-?\d{1,10}$/.test(text) && userId >= -MAX_USER_ID - 1 && userId <= MAX_USER_ID) return userId;
-  throw new ConfigError([{ name: '--user', detail: 'must be the id of a user, an int32' }]);
+  throw new UsageError([{ name: '--user', detail: 'must be the id of a user, an int32' }]);
 }
 
 function fail(text: string): number {

@@ -1,6 +1,6 @@
 import type { Environment } from '../config.js';
 import { loadConfig } from '../config.js';
-import { ConfigError } from '../config-error.js';
+import { ConfigError, UsageError } from '../config-error.js';
 import { signTokenFor, TOKEN_DEFAULTS } from './token.js';
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3_600, d: 86_400 };
@@ -13,7 +13,7 @@ export async function runToken(env: Environment, options: Readonly<Record<string
     .split(/[\s,]+/)
     .filter((each) => each !== '')
     .join(' ');
-  if (sub === '') throw new ConfigError([{ name: '--sub', detail: 'must name somebody' }]);
+  if (sub === '') throw new UsageError([{ name: '--sub', detail: 'must name somebody' }]);
   const token = await signTokenFor(loadConfig(env).jwt, { sub: String(sub), scope: scopes, ttlSeconds });
   if (token === undefined) {
     throw new ConfigError([{ name: 'JWT_SECRET', detail: 'is not set: who has the private key signs the tokens' }]);
@@ -26,5 +26,5 @@ function parseDuration(text: string): number {
   const match = /^(\d{1,9})([smhd]?)$/.exec(text);
   const seconds = Number(match?.[1] ?? 0) * (UNIT_SECONDS[match?.[2] ?? ''] ?? 0);
   if (seconds > 0) return seconds;
-  throw new ConfigError([{ name: '--ttl', detail: 'must be seconds, or a number with s, m, h or d' }]);
+  throw new UsageError([{ name: '--ttl', detail: 'must be seconds, or a number with s, m, h or d' }]);
 }

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { type Environment, loadAlertsTrialConfig } from '../config.js';
-import { ConfigError } from '../config-error.js';
+import { ConfigError, UsageError } from '../config-error.js';
 import { readVersion } from '../version.js';
 import { ServerUnreachable } from '../wait-for-server.js';
 import type { LetterOptions } from './deadletters.js';
@@ -195,7 +195,8 @@ function explain(error: unknown): number {
   // Commander has printed its own complaint, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.fine : EXIT.usage;
   if (error instanceof ConfigError) {
-    process.stderr.write(`The configuration is not usable:\n${error.message.replace(/^/gm, '  ')}\n`);
+    const what = error instanceof UsageError ? 'This cannot be done' : 'The configuration is not usable';
+    process.stderr.write(`${what}:\n${error.message.replace(/^/gm, '  ')}\n`);
     return EXIT.usage;
   }
   if (error instanceof ServerUnreachable || isRefusedConnection(error)) {

@@ -2,14 +2,14 @@ import { hostname } from 'node:os';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { type Environment, type FoldConfig, loadFoldConfig } from '../config.js';
-import { ConfigError } from '../config-error.js';
+import { UsageError } from '../config-error.js';
 import { matchSources } from '../events/sources.js';
 import { askForSummaries, awaitSummaries, RedisAway } from '../projections/rebuild/rebuild-summaries-anew.js';
 import { type RebuildOutcome, type RebuildRequest, rebuildTables } from '../projections/rebuild/rebuild-tables.js';
 import type { PhaseProgress } from '../projections/rebuild/replace-tables.js';
 import { EVENT_TABLES, type EventTable } from '../store/partitions.js';
 import { openPool } from '../store/postgres.js';
-import { openRedis } from '../store/redis.js';
+import { openRedis, redisAnswered } from '../store/redis.js';
 import { ConnectionWatch, connectNats } from '../stream/connection.js';
 import { createLogger } from '../telemetry/logger.js';
 import { createServiceMetrics } from '../telemetry/service-metrics.js';
@@ -36,6 +36,8 @@ export interface RebuildArguments {
 export type RebuildTask = RebuildRequest | { readonly kind: 'summaries' };
 
 const NAMES = [...EVENT_TABLES, 'summaries', 'all'].join(', ');
+const TABLES_INTERRUPTED = 'Interrupted. `rebuild --resume` goes on, `rebuild --abort` clears away.\n';
+const SUMMARIES_INTERRUPTED = 'Interrupted. Once asked for, the summaries are built by the service, if it runs.\n';
 /** A third of the time is its own. */
 const DEFAULT_NICE_RATIO = 2;
 const MAX_NICE_RATIO = 100;
@@ -70,7 +72,7 @@ export async function runRebuild(env: Environment, given: RebuildArguments): Pro
     return statusOf(outcome);
   } catch (error) {
     if (!stop.aborted) throw error instanceof RedisAway ? new ServerUnreachable('Redis', error) : error;
-    process.stderr.write('Interrupted. `rebuild --resume` goes on, `rebuild --abort` clears away.\n');
+    process.stderr.write(task.kind === 'summaries' ? SUMMARIES_INTERRUPTED : TABLES_INTERRUPTED);
     return 1;
   } finally {
     await pool.end();
@@ -80,7 +82,7 @@ export async function runRebuild(env: Environment, given: RebuildArguments): Pro
 /** @throws ConfigError where the arguments do not go together */
 export function toTask(given: RebuildArguments): RebuildTask {
   const { projection, dryRun, keep, rollback, resume, abort, force } = given;
-  const problem = (name: string, detail: string): ConfigError => new ConfigError([{ name, detail }]);
+  const problem = (name: string, detail: string): UsageError => new UsageError([{ name, detail }]);
   const others = [rollback, resume, abort].filter(Boolean).length;
   if (others > 1) throw problem('--rollback, --resume, --abort', 'exclude one another');
   if (others === 1 && projection !== undefined) {
@@ -106,7 +108,7 @@ export function toNiceRatio(given: string | undefined): number {
   if (given === undefined) return DEFAULT_NICE_RATIO;
   const ratio = /^\d{1,3}(\.\d{1,3})?$/.test(given) ? Number(given) : Number.NaN;
   if (ratio >= 0 && ratio <= MAX_NICE_RATIO) return ratio;
-  throw new ConfigError([{ name: '--nice-ratio', detail: `must be a number from 0 to ${MAX_NICE_RATIO}` }]);
+  throw new UsageError([{ name: '--nice-ratio', detail: `must be a number from 0 to ${MAX_NICE_RATIO}` }]);
 }
 
 function tablesOf(projection: string | undefined): readonly EventTable[] | undefined {
@@ -191,6 +193,7 @@ async function rebuildSummariesAlone(
   json: boolean,
   signal: AbortSignal,
 ): Promise<number> {
+  await checkRedis(config);
   if (!(await askForSummaries(pool))) {
     const outcome: RebuildOutcome = { kind: 'refused', reason: 'nothing_projected' };
     process.stdout.write(json ? `${JSON.stringify(rebuildDocument(outcome))}\n` : rebuildText(outcome));
@@ -199,6 +202,19 @@ async function rebuildSummariesAlone(
   await buildSummaries(config, pool, signal);
   process.stdout.write(json ? `${JSON.stringify({ outcome: 'built' })}\n` : 'The summaries are built of the tables.\n');
   return 0;
+}
+
+/** Before anything is asked for: it would be waited for in silence. @throws ServerUnreachable */
+async function checkRedis({ redis: settings }: FoldConfig): Promise<void> {
+  let trouble: Error | undefined;
+  const redis = openRedis(settings, REDIS_TIMEOUT_MS, (error) => {
+    trouble ??= error;
+  });
+  try {
+    if (!(await redisAnswered(redis))) throw new ServerUnreachable('Redis', trouble);
+  } finally {
+    redis.disconnect();
+  }
 }
 
 async function buildSummaries(config: FoldConfig, pool: Pool, signal: AbortSignal): Promise<void> {

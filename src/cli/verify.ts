@@ -1,5 +1,5 @@
 import { type Environment, loadFoldConfig } from '../config.js';
-import { ConfigError } from '../config-error.js';
+import { UsageError } from '../config-error.js';
 import { matchSources } from '../events/sources.js';
 import { parseRfc3339 } from '../events/time.js';
 import { type VerifyOutcome, verify } from '../projections/verify/verify.js';
@@ -80,7 +80,7 @@ function tell(outcome: VerifyOutcome, json: boolean): number {
 function readDays({ from, to }: VerifyArguments): { readonly from?: number; readonly to?: number } {
   const [first, last] = [readDay('--from', from), readDay('--to', to)];
   if (first !== undefined && last !== undefined && first > last) {
-    throw new ConfigError([{ name: '--from', detail: 'must not be after --to' }]);
+    throw new UsageError([{ name: '--from', detail: 'must not be after --to' }]);
   }
   return { ...(first === undefined ? {} : { from: first }), ...(last === undefined ? {} : { to: last }) };
 }
@@ -88,6 +88,6 @@ function readDays({ from, to }: VerifyArguments): { readonly from?: number; read
 function readDay(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const timeMs = DAY.test(text) ? parseRfc3339(`${text}T00:00:00Z`) : undefined;
-  if (timeMs === undefined) throw new ConfigError([{ name, detail: 'must be a day, as 2026-11-24' }]);
+  if (timeMs === undefined) throw new UsageError([{ name, detail: 'must be a day, as 2026-11-24' }]);
   return dayOf(timeMs);
 }

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import type { ManagedServer } from '../../src/devservices/index.js';
 import { dropDay } from '../../src/projections/drop-day.js';
 import type { RebuildOutcome, RebuildReport } from '../../src/projections/rebuild/rebuild-tables.js';
+import { readCheckpoint } from '../../src/store/checkpoints.js';
 import { dayOf, EVENT_TABLES, findPartition, listPartitions } from '../../src/store/partitions.js';
 import { readPosition } from '../../src/store/summary-position.js';
 import { runHere } from '../support/command-line.js';
@@ -394,6 +395,10 @@ test('on the command line: what it says, its exit status, and the summaries, whi
     assert.is((await runHere(['rebuild', '--abort'], env)).status, 0);
     assert.is((await runHere(['rebuild', '--rollback'], env)).status, 1);
     assert.is((await runHere(['rebuild', 'all'], { ...env, NATS_URL: 'nats://127.0.0.1:1' })).status, 3);
+    const withoutRedis = await runHere(['rebuild', 'summaries'], { ...env, REDIS_PORT: '1' });
+    assert.is(withoutRedis.status, 3, withoutRedis.stderr);
+    assert.is((await readPosition(redis))?.tables, '2', 'nothing was asked for');
+    assert.is((await readCheckpoint(store.pool, 'tables'))?.generation, 2);
   } finally {
     redis.disconnect();
     await redisServer.stop();
