@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { parse } from 'yaml';
 import { NotReady } from '../bootstrap.mjs';
 import { importImages } from './images.mjs';
 
@@ -93,7 +92,9 @@ function writeDocker(dir, podman) {
 }
 
 /** What docker-compose.yml runs beside the servers of src/devservices. */
-function readComposeImages(root) {
+async function readComposeImages(root) {
+  // Not before it is installed: npm test begins without any package.
+  const { parse } = await import('yaml');
   const { services } = parse(readFileSync(join(root, 'docker-compose.yml'), 'utf8'));
   return { prometheus: { name: services.prometheus.image } };
 }
@@ -162,7 +163,7 @@ export async function prepareContainers({ root, node, programs, print, signal })
   };
   try {
     print('making images from the programs on this machine');
-    const images = { ...IMAGES, ...readComposeImages(root) };
+    const images = { ...IMAGES, ...(await readComposeImages(root)) };
     const prometheus = realpathSync(programPath('prometheus'));
     importImages({ podman, env, dir, images, programs: { ...programs, prometheus }, root, node, print });
     signal.throwIfAborted();

@@ -101,6 +101,28 @@ test('give other programs a client that imports the NATS client and Node.js, and
   );
 });
 
+test('are brought up by scripts that need no package before it is installed', () => {
+  const scripts = join(ROOT, 'scripts');
+  const staticImports = (name: string): string[] =>
+    Array.from(
+      readFileSync(join(scripts, name), 'utf8').matchAll(/^(?:import|\} from) .*'([^']+)';$/gm),
+      ([, to = '']) => to,
+    );
+  const seen = new Set<string>();
+  const packages: string[] = [];
+  const follow = (name: string): void => {
+    if (seen.has(name)) return;
+    seen.add(name);
+    for (const to of staticImports(name)) {
+      if (to.startsWith('.')) follow(join(dirname(name), to));
+      else if (!to.startsWith('node:')) packages.push(`${name} imports ${to}`);
+    }
+  };
+  for (const name of ['start', 'test', 'metrics', 'demo', 'bench', 'pictures']) follow(`${name}.mjs`);
+  assert.ok(seen.has('testing/containers.mjs') && seen.has('bootstrap.mjs'));
+  assert.equal(packages, []);
+});
+
 test('are all known to the rule and to docs/architecture.md', () => {
   const map = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
   for (const entry of readdirSync(SOURCE, { withFileTypes: true })) {
