@@ -405,6 +405,25 @@ test('on the command line: what it says, its exit status, and the summaries, whi
   }
 });
 
+test('where the session breaks that says who leads, it is gone on with', async () => {
+  const store = await projected();
+  const before = await dumpTables(store);
+  const broken: Promise<number>[] = [];
+  const breakLease = (): void => {
+    if (broken.length > 0) return;
+    const sql = `select count(pg_terminate_backend(pid)) from pg_stat_activity
+      where datname = current_database() and application_name = 'metrics-service rebuild lease'`;
+    broken.push(count(store.pool, sql));
+  };
+  // It rests for so long that the loss is noticed before it goes on.
+  const outcome = await rebuild(log(), store, begin(), { niceRatio: 30, onProgress: breakLease });
+  assert.is(outcome.kind, 'swapped');
+  assert.equal(await Promise.all(broken), [1]);
+  assert.ok(reportOf(outcome).events < EVENTS, 'only what was left was folded');
+  same(await dumpTables(store), before);
+  assert.equal(await traces(store), []);
+});
+
 test('another log, or none, is refused; of two rebuilds at once one', async () => {
   const store = await projected();
   const [first, second] = await Promise.all([rebuild(log(), store, begin()), rebuild(log(), store, begin())]);

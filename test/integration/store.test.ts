@@ -283,7 +283,9 @@ test('one process has the lease; giving it back, or losing its session, frees it
   const second = await Lease.tryAcquire(store().url, 'projector');
   assert.ok(second !== undefined);
   await store().pool.query(
-    "select pg_terminate_backend(pid) from pg_stat_activity where application_name like '%lease'",
+    // Other tests have leases on this server, too.
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where application_name like '%lease' and datname = current_database()`,
   );
   await waitFor('the loss to be noticed', () => (second.lost ? true : undefined));
   assert.ok(second.signal.aborted);

@@ -12,6 +12,7 @@ import type { EventTable } from '../../store/partitions.js';
 import type { ConnectionWatch, JetStreamManager, NatsConnection } from '../../stream/connection.js';
 import { EVENTS_STREAM, findStream } from '../../stream/streams.js';
 import { checkLog } from '../check-log.js';
+import { pause } from '../keep-leading.js';
 import type { DayComparison } from './compare-days.js';
 import { giveBackPrevious, takeBackPrevious } from './previous-tables.js';
 import { type RebuildState, type RebuildWishes, readRebuildState } from './rebuild-state.js';
@@ -19,6 +20,9 @@ import { type PhaseProgress, replaceTables } from './replace-tables.js';
 import { settle } from './settle.js';
 import { RebuildFenced } from './shadow-fold.js';
 import { createShadow, dropShadow } from './shadow-tables.js';
+
+const MAX_LOSSES = 5;
+const LOSS_PAUSE_MS = 1_000;
 
 export interface RebuildDependencies {
   readonly pool: Pool;
@@ -103,7 +107,8 @@ export type RebuildOutcome =
  * comes after an interruption finds it in `readRebuildState`. Only one process does it at a time, and an epoch fences the one
  * before.
  *
- * Nothing is published and nothing is sent; dead letters are counted.
+ * Nothing is published and nothing is sent; dead letters are counted. Where the session breaks that says who leads, it is gone
+ * on with under another one, some times over.
  *
  * @throws TablesBusy, RebuildFenced, the signal's reason, what Postgres or NATS says
  */
@@ -111,14 +116,41 @@ export async function rebuildTables(
   dependencies: RebuildDependencies,
   request: RebuildRequest,
 ): Promise<RebuildOutcome> {
-  let outcome: RebuildOutcome = { kind: 'refused', reason: 'another_rebuild' };
+  let wanted = request;
+  for (let losses = 0; ; losses += 1) {
+    const attempt = await tryRebuild(dependencies, wanted);
+    if (attempt.outcome !== undefined) return attempt.outcome;
+    if (losses === MAX_LOSSES || dependencies.signal.aborted) throw attempt.error;
+    await pause(LOSS_PAUSE_MS, dependencies.signal);
+    wanted = await whatIsLeft(dependencies.pool, request);
+  }
+}
+
+type Attempt =
+  | { readonly outcome: RebuildOutcome }
+  /** The lease was lost on the way: its session broke. */
+  | { readonly outcome: undefined; readonly error: unknown };
+
+async function tryRebuild(dependencies: RebuildDependencies, request: RebuildRequest): Promise<Attempt> {
+  let attempt: Attempt = { outcome: { kind: 'refused', reason: 'another_rebuild' } };
   await lead(dependencies.databaseUrl, 'rebuild', async (lease) => {
-    outcome = await underLease(
-      { ...dependencies, signal: AbortSignal.any([dependencies.signal, lease.signal]) },
-      request,
-    );
+    const signal = AbortSignal.any([dependencies.signal, lease.signal]);
+    try {
+      attempt = { outcome: await underLease({ ...dependencies, signal }, request) };
+    } catch (error) {
+      if (!lease.lost) throw error;
+      attempt = { outcome: undefined, error };
+    }
   });
-  return outcome;
+  return attempt;
+}
+
+/** What there is already is gone on with. */
+async function whatIsLeft(pool: Pool, request: RebuildRequest): Promise<RebuildRequest> {
+  if (request.kind === 'abort') return request;
+  const { candidate, replaced } = await readRebuildState(pool);
+  const hasBegun = candidate !== undefined || replaced?.settled === false;
+  return hasBegun ? { kind: 'resume', force: request.force } : request;
 }
 
 async function underLease(dependencies: RebuildDependencies, request: RebuildRequest): Promise<RebuildOutcome> {
