@@ -31,6 +31,8 @@ test('many dashboards that cannot be counted leave summary, health and readiness
     onError: () => undefined,
   });
   const lock = await pool.connect();
+  // The pool's connections are ended after 15 s in a transaction that does nothing; this one does nothing on purpose.
+  await lock.query('set idle_in_transaction_session_timeout = 0');
   await lock.query('begin; lock table measurement_rollups, system_metrics in access exclusive mode');
   const dashboards = Array.from({ length: DASHBOARDS }, (_, index) =>
     client.get(`/metrics/dashboard?from=-1h&service=web-${index}`),
