@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { CONFIG_FOLDER, type EnvReader } from './config-reader.js';
+import { MIN_TOKEN_BYTES } from './config-secrets.js';
 
 export interface RulesConfig {
   /** The file of rules. */
@@ -31,7 +32,7 @@ const ADDRESS = /^[^\s,;<>"@\p{Cc}]{1,64}@[^\s,;<>"@\p{Cc}]{1,255}$/u;
 
 /** Reads what concerns alerts. Values of URLs are never repeated: they hold passwords and tokens. */
 export function readAlerts(read: EnvReader): AlertsConfig {
-  const secret = read.optional('secret', 'ALERT_WEBHOOK_SECRET');
+  const secret = read.token('secret', 'ALERT_WEBHOOK_SECRET', MIN_TOKEN_BYTES);
   const allowPrivate = read.boolean('ALERT_WEBHOOK_ALLOW_PRIVATE', false);
   const slackUrl = readUrl(read, 'SLACK_WEBHOOK_URL', HTTP_PROTOCOLS);
   const webhookUrl = readUrl(read, 'ALERT_WEBHOOK_URL', HTTP_PROTOCOLS);

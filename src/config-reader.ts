@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ConfigError, type ConfigProblem } from './config-error.js';
+import { weaknessOf } from './config-secrets.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -12,6 +13,11 @@ export class EnvReader {
   readonly problems: ConfigProblem[] = [];
 
   constructor(private readonly env: Environment) {}
+
+  /** Where patients' data may be: what is fine on a developer's machine may be refused. */
+  get isProduction(): boolean {
+    return this.env.NODE_ENV === 'production';
+  }
 
   /** An empty variable counts as unset, as in a copied `.env.example`. */
   raw(name: string): string | undefined {
@@ -31,6 +37,22 @@ export class EnvReader {
     const value = this.raw(name);
     const found: { [P in K]?: string } = {};
     if (value !== undefined) found[key] = value;
+    return found;
+  }
+
+  /** A key must have its length everywhere, and in production be hard to guess. */
+  checkSecret(name: string, secret: string, minBytes: number): void {
+    const weakness =
+      this.isProduction || Buffer.byteLength(secret) < minBytes ? weaknessOf(secret, minBytes) : undefined;
+    if (weakness !== undefined) this.problem(name, weakness);
+  }
+
+  /** A text that only production asks to be hard to guess. */
+  token<K extends string>(key: K, name: string, minBytes: number): { [P in K]?: string } {
+    const found = this.optional(key, name);
+    const token = found[key];
+    const weakness = token === undefined || !this.isProduction ? undefined : weaknessOf(token, minBytes);
+    if (weakness !== undefined) this.problem(name, weakness);
     return found;
   }
 

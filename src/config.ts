@@ -2,26 +2,19 @@
  * The environment and the files that it names, read once at start. Everything that is wrong is collected and reported
  * together, by name.
  */
-import { createPublicKey } from 'node:crypto';
 import { type AlertsConfig, type RulesConfig, readAlerts, readRulesConfig } from './config-alerts.js';
 import { ConfigError } from './config-error.js';
 import { type BusinessMapping, loadBusiness, loadSources, NO_BUSINESS, type SourceEntry } from './config-files.js';
+import { type JwtConfig, readJwt } from './config-jwt.js';
 import { type Environment, EnvReader } from './config-reader.js';
+import { MIN_TOKEN_BYTES } from './config-secrets.js';
 
+export type { JwtKeySource } from './config-jwt.js';
 export type { Environment } from './config-reader.js';
+export { DEVELOPMENT_PREFIX } from './config-secrets.js';
 
 export const ROLES = ['api', 'projector', 'alerts'] as const;
 export type Role = (typeof ROLES)[number];
-
-/** Signature algorithms that a token may have with a public key; with a secret it is HS256. */
-export const PUBLIC_KEY_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const;
-export type PublicKeyAlgorithm = (typeof PUBLIC_KEY_ALGORITHMS)[number];
-
-/** What tokens' signatures are checked against. One algorithm is allowed at a time. */
-export type JwtKeySource =
-  | { readonly from: 'secret'; readonly secret: string }
-  | { readonly from: 'jwks'; readonly url: URL; readonly algorithm: PublicKeyAlgorithm }
-  | { readonly from: 'public_key'; readonly pem: string; readonly algorithm: PublicKeyAlgorithm };
 
 /** Where NATS, Postgres and Redis are. */
 export interface ServersConfig {
@@ -42,12 +35,7 @@ export interface Config extends ServersConfig {
   readonly dedupWindowSeconds: number;
   readonly streamReplicas: number;
   readonly thresholds: { readonly errorRate: number; readonly responseTimeMs: number };
-  readonly jwt: {
-    readonly key: JwtKeySource;
-    readonly issuer?: string;
-    readonly audience?: string;
-    readonly enforceScopes: boolean;
-  };
+  readonly jwt: JwtConfig;
   readonly prometheusToken?: string;
   /** Subjects of other services, from SOURCES_FILE. */
   readonly sources: readonly SourceEntry[];
@@ -68,8 +56,6 @@ export interface AlertsTrialConfig extends Pick<Config, 'nats' | 'retentionDays'
 export type FoldConfig = ServersConfig & Pick<Config, 'retentionDays' | 'sources' | 'business'>;
 
 const NATS_PROTOCOLS = ['nats:', 'tls:'];
-const KEY_TYPES: Readonly<Record<PublicKeyAlgorithm, string>> = { RS256: 'rsa', ES256: 'ec', EdDSA: 'ed25519' };
-const MIN_SECRET_BYTES = 32;
 const PINO_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const LEVEL_ALIASES: Readonly<Record<string, string>> = { warning: 'warn', critical: 'fatal' };
 
@@ -84,7 +70,7 @@ export function loadConfig(env: Environment): Config {
     port: read.integer('PORT', 8005, 0, 65_535),
     host: read.text('HOST', '0.0.0.0'),
     logLevel: read.logLevel(),
-    production: env.NODE_ENV === 'production',
+    production: read.isProduction,
     roles: read.roles(),
     ...readServers(read),
     retentionDays: read.retentionDays(),
@@ -92,13 +78,8 @@ export function loadConfig(env: Environment): Config {
     dedupWindowSeconds: read.integer('METRICS_DEDUP_WINDOW', 600, 1, 86_400),
     streamReplicas: read.integer('METRICS_STREAM_REPLICAS', 1, 1, 5),
     thresholds: read.thresholds(),
-    jwt: {
-      key: read.jwtKey(),
-      ...read.optional('issuer', 'JWT_ISSUER'),
-      ...read.optional('audience', 'JWT_AUDIENCE'),
-      enforceScopes: read.boolean('JWT_ENFORCE_SCOPES', false),
-    },
-    ...read.optional('prometheusToken', 'PROMETHEUS_TOKEN'),
+    jwt: readJwt(read),
+    ...read.token('prometheusToken', 'PROMETHEUS_TOKEN', MIN_TOKEN_BYTES),
     sources: read.sources(),
     business: read.business(),
     alerts: readAlerts(read),
@@ -240,48 +221,6 @@ class Reader extends EnvReader {
       this.problem('ROLE', `must be all, or a comma list of ${ROLES.join(', ')}`);
     }
     return new Set(known);
-  }
-
-  private algorithm(): PublicKeyAlgorithm {
-    const name = this.text('JWT_ALGORITHM', 'RS256');
-    const known = PUBLIC_KEY_ALGORITHMS.find((algorithm) => algorithm === name);
-    if (known !== undefined) return known;
-    this.problem('JWT_ALGORITHM', `must be one of ${PUBLIC_KEY_ALGORITHMS.join(', ')}`);
-    return 'RS256';
-  }
-
-  private publicKey(pem: string): JwtKeySource {
-    const algorithm = this.algorithm();
-    let type: string | undefined;
-    try {
-      type = createPublicKey(pem).asymmetricKeyType;
-    } catch {
-      this.problem('JWT_PUBLIC_KEY', 'must be a public key in PEM');
-      return { from: 'public_key', pem, algorithm };
-    }
-    if (type !== KEY_TYPES[algorithm]) this.problem('JWT_PUBLIC_KEY', `is no key for ${algorithm}`);
-    return { from: 'public_key', pem, algorithm };
-  }
-
-  jwtKey(): JwtKeySource {
-    const secret = this.raw('JWT_SECRET');
-    const jwksUrl = this.raw('JWT_JWKS_URL');
-    const pem = this.raw('JWT_PUBLIC_KEY');
-    const given = [secret, jwksUrl, pem].filter((value) => value !== undefined).length;
-    if (given !== 1) {
-      this.problem('JWT_SECRET', 'or JWT_JWKS_URL or JWT_PUBLIC_KEY must be set: exactly one of them');
-    }
-    if (jwksUrl !== undefined) {
-      if (/^https?:/.test(jwksUrl) && URL.canParse(jwksUrl)) {
-        return { from: 'jwks', url: new URL(jwksUrl), algorithm: this.algorithm() };
-      }
-      this.problem('JWT_JWKS_URL', 'must be a URL that begins with https:// or http://');
-    }
-    if (pem !== undefined) return this.publicKey(pem.replaceAll('\\n', '\n'));
-    if (secret !== undefined && Buffer.byteLength(secret) < MIN_SECRET_BYTES) {
-      this.problem('JWT_SECRET', `must have at least ${MIN_SECRET_BYTES} bytes`);
-    }
-    return { from: 'secret', secret: secret ?? '' };
   }
 }
 

@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DEVELOPMENT_PREFIX } from '../config.js';
 
 const SECRET_BYTES = 32;
 
-/** The secret that this clone's tokens are signed with: made once and kept, so that tokens outlive a restart. */
+/**
+ * The secret that this clone's tokens are signed with: made once and kept, so that tokens outlive a restart. It says of
+ * itself that it is for development; a service in production refuses it.
+ */
 export function devSecret(root: string): string {
   const folder = join(root, '.data');
   const path = join(folder, 'jwt-secret');
@@ -19,5 +23,5 @@ export function devSecret(root: string): string {
   } finally {
     rmSync(unfinished, { force: true });
   }
-  return readFileSync(path, 'utf8').trim();
+  return `${DEVELOPMENT_PREFIX}${readFileSync(path, 'utf8').trim()}`;
 }

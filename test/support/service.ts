@@ -6,7 +6,8 @@ import type { ManagedServer } from '../../src/devservices/index.js';
 import { AnswerChecker } from './answer-checker.js';
 import { startTestNats, startTestRedis, type TestDatabase, testDatabase } from './servers.js';
 
-export const TEST_SECRET = 'a secret for tests that has more than 32 bytes';
+/** One that production takes, too: the image is tried as it runs there. */
+export const TEST_SECRET = 'b2hX9vQ4mZ7tR1cK6wJ3pY8nF5sL0gDa';
 
 /** Servers of this test's own, and the environment that leads the service to them. */
 export interface TestServers {

@@ -1,10 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomBytes, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Environment, loadConfig } from '../../src/config.js';
+import { DEVELOPMENT_PREFIX, type Environment, loadConfig } from '../../src/config.js';
 import { ConfigError } from '../../src/config-error.js';
 import { loadBusiness, loadSources } from '../../src/config-files.js';
 
@@ -139,13 +139,70 @@ for (const [name, value] of WRONG) {
   });
 }
 
-const ED25519_PEM = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString();
+/** As `openssl rand -base64 48` gives it. */
+const STRONG = 'Zk3vTq9LrXw2sBn7HdJmYp5GcFe8UaQ1oRi6MtKyVxEz4WbNjPlSgCuDhA0OfI+/';
+const TOKEN = 'q7Vx2nB9tKz4Lw8c';
+const GUESSABLE: readonly [what: string, secret: string][] = [
+  ['one character', 'x'.repeat(64)],
+  ['a few characters', 'abababbbaababbabababababbbaabbab'],
+  ['a word again and again', 'horse-7-battery-horse-7-battery-horse-7-battery'],
+  ['the alphabet', 'abcdefghijklmnopqrstuvwxyz0123456789'],
+  ['the alphabet backwards', 'zyxwvutsrqponmlkjihgfedcba9876543210'],
+  ['what tutorials say', 'your-256-bit-secret-goes-here-now'],
+  ['what examples say', 'Please-Change-Me-0x7f3a91c4e8b2d5'],
+  ['a password', 'MyP-a-s-s-w-o-r-d-is-9f8e7d6c5b4a3'],
+  ['what this project calls itself', 'metrics-service-9f3c-71b5-a0e2-46'],
+  ['what the unit tests have', SECRET],
+  ['what npm start makes', `${DEVELOPMENT_PREFIX}${STRONG}`],
+];
+for (const [what, secret] of GUESSABLE) {
+  test(`a secret that is ${what} is for development, and refused in production`, () => {
+    assert.equal(loadConfig({ JWT_SECRET: secret }).jwt.key, { from: 'secret', secret });
+    const error = problems(() => loadConfig({ JWT_SECRET: secret, NODE_ENV: 'production' }));
+    assert.equal(
+      error.problems.map(({ name }) => name),
+      ['JWT_SECRET'],
+    );
+    assert.not.ok(error.message.includes(secret), 'it is not repeated');
+  });
+}
+
+test('production takes what generators make, and asks other secrets to be hard to guess as well', () => {
+  const random = [STRONG, randomBytes(32).toString('hex'), randomBytes(48).toString('base64'), `${randomUUID()}`];
+  for (const secret of random) {
+    const config = loadConfig({ JWT_SECRET: secret, NODE_ENV: 'production', PROMETHEUS_TOKEN: TOKEN });
+    assert.equal([config.production, config.prometheusToken], [true, TOKEN]);
+  }
+  for (const name of ['PROMETHEUS_TOKEN', 'ALERT_WEBHOOK_SECRET']) {
+    for (const guessable of ['short', 'scrape-me-secretly', '0123456789abcdef']) {
+      const env = { JWT_SECRET: STRONG, [name]: guessable };
+      assert.ok(loadConfig(env));
+      const error = problems(() => loadConfig({ ...env, NODE_ENV: 'production' }));
+      assert.equal([error.problems.length, error.problems[0]?.name], [1, name]);
+      assert.not.ok(error.message.includes(guessable));
+    }
+  }
+});
+
+const pem = (key: KeyObject, type: 'spki' | 'pkcs8'): string => key.export({ type, format: 'pem' }).toString();
+const ED25519 = generateKeyPairSync('ed25519');
+const ED25519_PEM = pem(ED25519.publicKey, 'spki');
+const SHORT_RSA_PEM = pem(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey, 'spki');
+const P384_PEM = pem(generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey, 'spki');
 const KEYS: readonly [what: string, env: Environment, names: readonly string[]][] = [
   ['no key', {}, ['JWT_SECRET']],
   ['a short secret', { JWT_SECRET: 'short' }, ['JWT_SECRET']],
   ['two keys', { ...JWT, JWT_JWKS_URL: 'https://issuer.example/keys' }, ['JWT_SECRET']],
   ['a public key that is none', { JWT_PUBLIC_KEY: 'abc' }, ['JWT_PUBLIC_KEY']],
   ['a public key of another algorithm', { JWT_PUBLIC_KEY: ED25519_PEM }, ['JWT_PUBLIC_KEY']],
+  ['an RSA key that is too short', { JWT_PUBLIC_KEY: SHORT_RSA_PEM }, ['JWT_PUBLIC_KEY']],
+  ['a key of another curve', { JWT_PUBLIC_KEY: P384_PEM, JWT_ALGORITHM: 'ES256' }, ['JWT_PUBLIC_KEY']],
+  ['a private key', { JWT_PUBLIC_KEY: pem(ED25519.privateKey, 'pkcs8'), JWT_ALGORITHM: 'EdDSA' }, ['JWT_PUBLIC_KEY']],
+  [
+    'an algorithm that is none',
+    { JWT_PUBLIC_KEY: ED25519_PEM, JWT_ALGORITHM: 'none' },
+    ['JWT_ALGORITHM', 'JWT_PUBLIC_KEY'],
+  ],
   ['a credentials file that is not there', { ...JWT, NATS_CREDS: '/nowhere/creds' }, ['NATS_CREDS']],
   [
     'files that are not there',
