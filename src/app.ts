@@ -1,6 +1,7 @@
 import { EventBus } from '@nestjs/cqrs';
 import { AlertPath, openBook, readRules, startAlerts } from './app/alerts.js';
 import { composeModule } from './app/http.js';
+import { beginAtZero } from './app/known-series.js';
 import { startProjections } from './app/projections.js';
 import { connectServers, openStores, openTables } from './app/servers.js';
 import type { Config } from './config.js';
@@ -54,6 +55,7 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signa
   const codec: CodecOptions = { retentionDays: config.retentionDays, matchSource: matchSources(sources) };
   const rules = readRules(config);
   const metrics = createServiceMetrics();
+  beginAtZero(metrics, config.roles);
   const verifier = new TokenVerifier({ ...config.jwt, now: Date.now });
   await verifier.ready();
 

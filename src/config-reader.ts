@@ -19,10 +19,15 @@ export class EnvReader {
     return this.env.NODE_ENV === 'production';
   }
 
-  /** An empty variable counts as unset, as in a copied `.env.example`. */
+  /**
+   * An empty variable counts as unset, as in a copied `.env.example`. Quotes around a value are no part of it: Node.js and
+   * Docker Compose take them away when they read `.env`, `docker run --env-file` does not, and all shall mean the same.
+   */
   raw(name: string): string | undefined {
-    const value = this.env[name]?.trim();
-    return value === undefined || value === '' ? undefined : value;
+    const text = this.env[name]?.trim() ?? '';
+    const [, , quoted] = /^(["'`])((?:(?!\1).)*)\1$/s.exec(text) ?? [];
+    const value = quoted?.trim() ?? text;
+    return value === '' ? undefined : value;
   }
 
   problem(name: string, detail: string): void {

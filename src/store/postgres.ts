@@ -78,7 +78,8 @@ export async function cancelWhenAborted(pool: Pool, client: PoolClient, signal: 
 }
 
 /** What a failure of Postgres asks of whoever sent the statement. */
-export type DatabaseFailure = 'try_again' | 'duplicate' | 'missing_partition' | 'refused_row';
+export const DATABASE_FAILURES = ['try_again', 'duplicate', 'missing_partition', 'refused_row'] as const;
+export type DatabaseFailure = (typeof DATABASE_FAILURES)[number];
 
 /**
  * Sorts a failure by its SQLSTATE (PostgreSQL, appendix A). Everything that is not about the row itself is worth

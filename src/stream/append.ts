@@ -1,16 +1,20 @@
 import { createInbox, headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from 'nats';
 import type { ConnectionWatch } from './connection.js';
 
-/** Why an event could not be appended now. The client keeps it and sends it again with the same id. */
+/** Why an event could not be appended now: also the label of `metrics_service_appends_refused_total`. */
+export const UNAVAILABLE_REASONS = [
+  'disconnected',
+  'no_acknowledgement',
+  'too_many_in_flight',
+  'stream_full',
+  'stream_missing',
+  'refused_by_stream',
+] as const;
+
+/** The event could not be appended now. The client keeps it and sends it again with the same id. */
 export interface Unavailable {
   readonly kind: 'unavailable';
-  readonly reason:
-    | 'disconnected'
-    | 'no_acknowledgement'
-    | 'too_many_in_flight'
-    | 'stream_full'
-    | 'stream_missing'
-    | 'refused_by_stream';
+  readonly reason: (typeof UNAVAILABLE_REASONS)[number];
   readonly retryAfterSeconds: number;
 }
 

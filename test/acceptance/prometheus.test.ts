@@ -2,6 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { Redis } from 'ioredis';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eventsBetween } from '../../src/demo/live.js';
+import { MINUTE_MS } from '../../src/demo/minute.js';
+import { tellStory } from '../../src/demo/story.js';
+import { readDashboards, readQueries, withoutVariables } from '../support/dashboards.js';
 import { isInstalled, PrometheusServer } from '../support/prometheus-server.js';
 import { waitFor } from '../support/servers.js';
 import { startTestService, type TestService } from '../support/service.js';
@@ -106,7 +110,7 @@ withPrometheus('the target is up, and what was sent is what it counts', async ()
   await send({ 200: 60, 500: 5 });
   await untilPrometheusHas('200', 100);
   await untilPrometheusHas('500', 15);
-  assert.is(await prometheus().value('up{job="metrics"}'), 1);
+  assert.is(await prometheus().value('up{job="metrics-service"}'), 1);
   assert.is(await prometheus().value('metrics_service_platform_readable'), 1);
   assert.is(await prometheus().value('http_request_duration_seconds_count{service="web"}'), 115);
   assert.is(await prometheus().value('platform_active_users{period="daily"}'), 1);
@@ -153,6 +157,72 @@ withPrometheus('no counter goes back when Redis is emptied and filled again', as
       .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
       .join(',')}}`;
     assert.is(await prometheus().value(`resets(${selector}[${WINDOW_S}s])`), 0, selector);
+  }
+});
+
+/** Sends what the demo would have sent in these minutes; answers how many requests there are among it. */
+async function playDemo(fromMs: number, untilMs: number): Promise<number> {
+  const story = tellStory({ seed: 3, sessionsPerMinute: 3, begunMs: untilMs, startMs: untilMs });
+  const events = [...eventsBetween(story, fromMs, untilMs)].map(({ id, occurredAtMs, event }) => ({
+    ...event.body,
+    kind: event.kind,
+    id,
+    occurred_at: new Date(occurredAtMs).toISOString(),
+  }));
+  assert.is((await service().client.post('/metrics/events/batch', { events })).status, 202);
+  return events.filter(({ kind }) => kind === 'api').length;
+}
+
+/** Grafana's queries to which there is no number. */
+async function unanswered(): Promise<string[]> {
+  const missing: string[] = [];
+  for (const { panel, expr } of readQueries()) {
+    const series = await prometheus().query(withoutVariables(expr));
+    if (!series.some(({ samples }) => samples.some(([, value]) => Number.isFinite(value)))) missing.push(panel);
+  }
+  return missing;
+}
+
+withPrometheus("every query of Grafana's dashboards finds numbers in what the demo sends", async () => {
+  const endMs = Date.now();
+  const before = (await prometheus().value('sum(http_requests_total)')) ?? 0;
+  const first = await playDemo(endMs - 10 * MINUTE_MS, endMs - 5 * MINUTE_MS);
+  await waitFor('the first minutes', async () =>
+    (await prometheus().value('sum(http_requests_total)')) === before + first ? true : undefined,
+  );
+  assert.ok((await playDemo(endMs - 5 * MINUTE_MS, endMs)) > 0);
+  let missing: string[] = ['nothing was asked'];
+  const isAnswered = async (): Promise<true | undefined> => {
+    missing = await unanswered();
+    return missing.length === 0 ? true : undefined;
+  };
+  await waitFor('the queries', isAnswered).catch((error: Error) => {
+    throw new Error(`${error.message}: ${missing.join('; ')}`);
+  });
+});
+
+withPrometheus('the variables of the dashboards have values to choose from', async () => {
+  const queries = readDashboards().flatMap(({ templating }) =>
+    templating.list.flatMap(({ query }) => (typeof query === 'string' ? [] : query.query)),
+  );
+  assert.is(queries.length, 2);
+  for (const query of queries) {
+    const [, metric = '', label = ''] = /^label_values\((\w+), (\w+)\)$/.exec(query) ?? [];
+    assert.ok(
+      (await prometheus().query(metric)).some(({ labels }) => labels[label] !== undefined),
+      query,
+    );
+  }
+});
+
+withPrometheus('what has not happened yet is 0, so that the first time is an increase', async () => {
+  for (const name of ['events_refused', 'appends_refused', 'projection_failures']) {
+    const series = await prometheus().query(`metrics_service_${name}_total`);
+    assert.ok(series.length > 4, name);
+    assert.ok(
+      series.every(({ samples }) => samples[0]?.[1] === 0),
+      name,
+    );
   }
 });
 

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { freePort } from '../../src/devservices/index.js';
 import { waitFor } from './servers.js';
 
+const RULES = join(import.meta.dirname, '../../../config/prometheus');
+
 /** Whether one of Prometheus's programs is installed. */
 export function isInstalled(program: 'prometheus' | 'promtool'): boolean {
   return spawnSync(program, ['--version']).error === undefined;
@@ -46,13 +48,19 @@ export class PrometheusServer {
     private readonly process: ChildProcess,
   ) {}
 
+  /** With the rules of config/prometheus, and the name that its job has there. */
   static async start(servicePort: number, scrapeInterval: string): Promise<PrometheusServer> {
     const folder = mkdtempSync(join(process.env.METRICS_TEST_DIR ?? tmpdir(), 'metrics-test-prometheus-'));
     const config = {
-      global: { scrape_interval: scrapeInterval, scrape_timeout: scrapeInterval },
+      global: {
+        scrape_interval: scrapeInterval,
+        scrape_timeout: scrapeInterval,
+        evaluation_interval: scrapeInterval,
+      },
+      rule_files: [join(RULES, '*.rules.yml')],
       scrape_configs: [
         {
-          job_name: 'metrics',
+          job_name: 'metrics-service',
           metrics_path: '/metrics/prometheus',
           static_configs: [{ targets: [`127.0.0.1:${servicePort}`] }],
         },

@@ -89,6 +89,20 @@ for (const [given, level] of LEVELS) {
   test(`LOG_LEVEL=${given} is ${level}`, () => assert.is(loadConfig({ ...JWT, LOG_LEVEL: given }).logLevel, level));
 }
 
+test('quotes around a value are no part of it, since docker run --env-file leaves them there', () => {
+  const { jwt, port, nats } = loadConfig({
+    JWT_SECRET: `"${SECRET}"`,
+    PORT: "'8006'",
+    NATS_URL: '"nats://a:4222,nats://b:4222"',
+    REDIS_PASSWORD: '""',
+  });
+  assert.equal(jwt.key, { from: 'secret', secret: SECRET });
+  assert.equal([port, nats.servers], [8006, ['nats://a:4222', 'nats://b:4222']]);
+  // What only begins or ends with one, or has more of them, is as it is.
+  for (const secret of [`"${SECRET}`, `${SECRET}'`, `"${SECRET}" and "${SECRET}"`])
+    assert.equal(loadConfig({ JWT_SECRET: secret }).jwt.key, { from: 'secret', secret });
+});
+
 test('lists, roles and booleans are read', () => {
   const config = loadConfig({
     ...JWT,
