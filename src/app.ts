@@ -5,8 +5,7 @@ import { beginAtZero } from './app/known-series.js';
 import { startProjections } from './app/projections.js';
 import { connectServers, openStores, openTables } from './app/servers.js';
 import type { Config } from './config.js';
-import type { CodecOptions } from './events/codec.js';
-import { matchSources } from './events/sources.js';
+import { codecOf } from './events/codec.js';
 import { JwtGuard } from './http/auth/jwt-guard.js';
 import { TokenVerifier } from './http/auth/token-verifier.js';
 import { createHttpServer } from './http/server.js';
@@ -52,7 +51,7 @@ export async function startApp(
 
 async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signal: AbortSignal): Promise<RunningApp> {
   const { sources, business } = config;
-  const codec: CodecOptions = { retentionDays: config.retentionDays, matchSource: matchSources(sources) };
+  const codec = codecOf(config);
   const rules = readRules(config);
   const metrics = createServiceMetrics();
   beginAtZero(metrics, config.roles);

@@ -7,7 +7,7 @@ import { ConfigError } from './config-error.js';
 import { type BusinessMapping, loadBusiness, loadSources, NO_BUSINESS, type SourceEntry } from './config-files.js';
 import { type JwtConfig, readJwt } from './config-jwt.js';
 import { type Environment, EnvReader } from './config-reader.js';
-import { MIN_TOKEN_BYTES } from './config-secrets.js';
+import { MIN_KEY_BYTES, MIN_TOKEN_BYTES } from './config-secrets.js';
 
 export type { JwtKeySource } from './config-jwt.js';
 export type { Environment } from './config-reader.js';
@@ -15,6 +15,12 @@ export { DEVELOPMENT_PREFIX } from './config-secrets.js';
 
 export const ROLES = ['api', 'projector', 'alerts'] as const;
 export type Role = (typeof ROLES)[number];
+
+/** What becomes of IP addresses in events; it has the shape of `AddressRule` in src/events. */
+export type AddressRule =
+  | { readonly kind: 'truncate' }
+  | { readonly kind: 'hash'; readonly key: string }
+  | { readonly kind: 'keep' };
 
 /** Where NATS, Postgres and Redis are. */
 export interface ServersConfig {
@@ -37,6 +43,7 @@ export interface Config extends ServersConfig {
   readonly thresholds: { readonly errorRate: number; readonly responseTimeMs: number };
   readonly jwt: JwtConfig;
   readonly prometheusToken?: string;
+  readonly addresses: AddressRule;
   /** Subjects of other services, from SOURCES_FILE. */
   readonly sources: readonly SourceEntry[];
   /** Which event types count as which business number, from BUSINESS_FILE. */
@@ -45,7 +52,7 @@ export interface Config extends ServersConfig {
 }
 
 /** What reading the log as the service does takes. */
-export type LogConfig = Pick<Config, 'nats' | 'retentionDays' | 'sources'>;
+export type LogConfig = Pick<Config, 'nats' | 'retentionDays' | 'sources' | 'addresses'>;
 
 /** What trying rules of alerts on the log takes. */
 export interface AlertsTrialConfig extends Pick<Config, 'nats' | 'retentionDays' | 'thresholds' | 'sources'> {
@@ -53,7 +60,7 @@ export interface AlertsTrialConfig extends Pick<Config, 'nats' | 'retentionDays'
 }
 
 /** What folding the log as the projector does takes. */
-export type FoldConfig = ServersConfig & Pick<Config, 'retentionDays' | 'sources' | 'business'>;
+export type FoldConfig = ServersConfig & Pick<Config, 'retentionDays' | 'sources' | 'addresses' | 'business'>;
 
 const NATS_PROTOCOLS = ['nats:', 'tls:'];
 const PINO_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -73,14 +80,13 @@ export function loadConfig(env: Environment): Config {
     production: read.isProduction,
     roles: read.roles(),
     ...readServers(read),
-    retentionDays: read.retentionDays(),
+    ...readLogReading(read),
     aggregationIntervalSeconds: read.integer('METRICS_AGGREGATION_INTERVAL', 300, 10, 86_400),
     dedupWindowSeconds: read.integer('METRICS_DEDUP_WINDOW', 600, 1, 86_400),
     streamReplicas: read.integer('METRICS_STREAM_REPLICAS', 1, 1, 5),
     thresholds: read.thresholds(),
     jwt: readJwt(read),
     ...read.token('prometheusToken', 'PROMETHEUS_TOKEN', MIN_TOKEN_BYTES),
-    sources: read.sources(),
     business: read.business(),
     alerts: readAlerts(read),
   };
@@ -109,6 +115,11 @@ function readNats(read: Reader): ServersConfig['nats'] {
   };
 }
 
+/** How the log is read. Whoever compares has to read it as the projector does. */
+function readLogReading(read: Reader): Pick<Config, 'retentionDays' | 'sources' | 'addresses'> {
+  return { retentionDays: read.retentionDays(), sources: read.sources(), addresses: read.addresses() };
+}
+
 /**
  * Where the servers are, for commands that need nothing else.
  *
@@ -128,7 +139,7 @@ export function loadServersConfig(env: Environment): ServersConfig {
  */
 export function loadLogConfig(env: Environment): LogConfig {
   const read = new Reader(env);
-  const config = { nats: readNats(read), retentionDays: read.retentionDays(), sources: read.sources() };
+  const config = { nats: readNats(read), ...readLogReading(read) };
   if (read.problems.length > 0) throw new ConfigError(read.problems);
   return deepFreeze(config);
 }
@@ -140,8 +151,7 @@ export function loadLogConfig(env: Environment): LogConfig {
  */
 export function loadFoldConfig(env: Environment): FoldConfig {
   const read = new Reader(env);
-  const fold = { retentionDays: read.retentionDays(), sources: read.sources(), business: read.business() };
-  const config = { ...readServers(read), ...fold };
+  const config = { ...readServers(read), ...readLogReading(read), business: read.business() };
   if (read.problems.length > 0) throw new ConfigError(read.problems);
   return deepFreeze(config);
 }
@@ -178,6 +188,16 @@ class Reader extends EnvReader {
 
   sources(): readonly SourceEntry[] {
     return this.file('SOURCES_FILE', 'sources.yaml', loadSources, []);
+  }
+
+  addresses(): AddressRule {
+    const kind = this.text('METRICS_IP_ADDRESSES', 'truncate').toLowerCase();
+    const key = this.raw('METRICS_IP_HASH_KEY');
+    if (kind === 'truncate' || kind === 'keep') return { kind };
+    if (kind !== 'hash') this.problem('METRICS_IP_ADDRESSES', 'must be truncate, hash or keep');
+    else if (key === undefined) this.problem('METRICS_IP_HASH_KEY', 'must be set where METRICS_IP_ADDRESSES is hash');
+    else this.checkSecret('METRICS_IP_HASH_KEY', key, MIN_KEY_BYTES);
+    return { kind: 'hash', key: key ?? '' };
   }
 
   business(): BusinessMapping {

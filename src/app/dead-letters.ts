@@ -1,6 +1,5 @@
 import type { LogConfig } from '../config.js';
-import { decodeMessage } from '../events/codec.js';
-import { matchSources } from '../events/sources.js';
+import { codecOf, decodeMessage } from '../events/codec.js';
 import { Appender } from '../stream/append.js';
 import { ConnectionWatch, connectNats } from '../stream/connection.js';
 import type { ReplayParts } from '../stream/replay-letters.js';
@@ -16,7 +15,7 @@ export interface DeadLetterParts extends ReplayParts {
  * @throws where no server of NATS answers
  */
 export async function openDeadLetters(config: LogConfig): Promise<DeadLetterParts> {
-  const codec = { retentionDays: config.retentionDays, matchSource: matchSources(config.sources) };
+  const codec = codecOf(config);
   const connection = await connectNats(config.nats, 'metrics deadletters');
   const watch = new ConnectionWatch(connection);
   const appender = new Appender(connection, watch);

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { Redis } from 'ioredis';
 import type { FoldConfig } from '../config.js';
-import { matchSources } from '../events/sources.js';
+import { codecOf } from '../events/codec.js';
 import {
   DeletingDenied,
   type Erased,
@@ -53,7 +53,7 @@ export async function eraseEverywhere(
       watch: new ConnectionWatch(connection),
       manager: await connection.jetstreamManager(),
       pool,
-      codec: { retentionDays: config.retentionDays, matchSource: matchSources(config.sources) },
+      codec: codecOf(config),
       signal,
       now: Date.now,
       onProgress,

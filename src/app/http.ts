@@ -9,6 +9,7 @@ import { EndSilenceHandler } from '../commands/end-silence.js';
 import { SilenceAlertsHandler } from '../commands/silence-alerts.js';
 import type { Config } from '../config.js';
 import type { BusinessMapping } from '../config-files.js';
+import { concealAddresses } from '../events/addresses.js';
 import { AlertsController } from '../http/alerts-controller.js';
 import { DocsController } from '../http/docs/docs-controller.js';
 import { EventsController } from '../http/events-controller.js';
@@ -80,7 +81,7 @@ export function composeModule(config: Config, parts: HttpParts): DynamicModule {
       provideStreams(parts.logger),
       // As a class, because Nest finds a saga by that alone.
       ...(parts.path === undefined ? [] : [parts.path.saga]),
-      ...[...commandHandlers(parts), ...queryHandlers(config, parts)].map(provideInstance),
+      ...[...commandHandlers(config, parts), ...queryHandlers(config, parts)].map(provideInstance),
     ],
   };
 }
@@ -99,11 +100,12 @@ function provideStreams(logger: Logger): FactoryProvider {
   };
 }
 
-function commandHandlers({ appender, book, path }: HttpParts): object[] {
+function commandHandlers({ addresses }: Config, { appender, book, path }: HttpParts): object[] {
+  const conceal = concealAddresses(addresses);
   const lookup = book === undefined ? undefined : alertLookup(book, Date.now);
   return [
-    new AppendEventHandler(appender),
-    new AppendBatchHandler(appender),
+    new AppendEventHandler(appender, conceal),
+    new AppendBatchHandler(appender, conceal),
     ...(path === undefined ? [] : [path.handler]),
     ...(lookup === undefined
       ? []

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Letter } from '../stream/letters.js';
 import type { ReplayOutcome } from '../stream/replay-letters.js';
 
-/** What `--json` prints of a letter: nothing of what stood in the message but its subject. */
+/** What `--json` prints of a letter: nothing of what stood in the message. */
 export interface ListedLetter {
   readonly sequence: number;
   readonly kind: Letter['kind'];
@@ -48,13 +48,26 @@ function listed(letter: Letter): ListedLetter {
     sequence,
     kind,
     reason,
-    subject,
+    subject: patternOf(subject),
     time: new Date(atMs).toISOString(),
     parked_at: new Date(parkedAtMs).toISOString(),
     log_sequence: logSequence,
     bytes,
     truncated: isTruncated,
   };
+}
+
+const OUR_SUBJECT = /^metrics\.(?:events\.(?:user|system|api)\.[A-Za-z0-9_-]{1,100}|alert)$/;
+const WORD = /^[A-Za-z_-]{1,100}$/;
+
+/**
+ * A subject with `*` for what may be a person's: other services put ids into their subjects, and whoever publishes may put
+ * anything into ours. As a pattern of NATS it finds the letter with `--subject`.
+ */
+function patternOf(subject: string): string {
+  if (OUR_SUBJECT.test(subject)) return subject;
+  const tokens = subject.split('.').map((token) => (WORD.test(token) ? token : '*'));
+  return tokens.join('.');
 }
 
 export function listDocument(letters: readonly Letter[], byReason: ReadonlyMap<string, number>): ListDocument {
@@ -80,7 +93,7 @@ export function showDocument(
   const headers = Object.fromEntries((headerNames?.() ?? []).map((name) => [name, header(name) ?? '']));
   const bytes = Buffer.from(data);
   const payload = isUtf8(data) ? { payload: bytes.toString('utf8') } : { payload_base64: bytes.toString('base64') };
-  return { ...listed(letter), detail: letter.detail, headers, ...payload };
+  return { ...listed(letter), subject: letter.subject, detail: letter.detail, headers, ...payload };
 }
 
 interface Headers {

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { type Environment, type FoldConfig, loadFoldConfig } from '../config.js';
 import { UsageError } from '../config-error.js';
-import { matchSources } from '../events/sources.js';
+import { codecOf } from '../events/codec.js';
 import { askForSummaries, awaitSummaries, RedisAway } from '../projections/rebuild/rebuild-summaries-anew.js';
 import { type RebuildOutcome, type RebuildRequest, rebuildTables } from '../projections/rebuild/rebuild-tables.js';
 import type { PhaseProgress } from '../projections/rebuild/replace-tables.js';
@@ -130,7 +130,7 @@ async function onServers(
   });
   const progress = new PhasedProgress();
   try {
-    const { retentionDays, sources, databaseUrl } = config;
+    const { databaseUrl } = config;
     const outcome = await rebuildTables(
       {
         pool,
@@ -138,7 +138,7 @@ async function onServers(
         connection,
         watch: new ConnectionWatch(connection),
         manager: await connection.jetstreamManager(),
-        codec: { retentionDays, matchSource: matchSources(sources) },
+        codec: codecOf(config),
         holder: HOLDER,
         niceRatio,
         signal,

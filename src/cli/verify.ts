@@ -1,6 +1,6 @@
 import { type Environment, loadFoldConfig } from '../config.js';
 import { UsageError } from '../config-error.js';
-import { matchSources } from '../events/sources.js';
+import { codecOf } from '../events/codec.js';
 import { parseRfc3339 } from '../events/time.js';
 import { type VerifyOutcome, verify } from '../projections/verify/verify.js';
 import { dayOf } from '../store/partitions.js';
@@ -44,7 +44,7 @@ export async function runVerify(env: Environment, given: VerifyArguments): Promi
   try {
     const manager = await connection.jetstreamManager();
     await redisAnswered(redis);
-    const codec = { retentionDays, matchSource: matchSources(config.sources) };
+    const codec = codecOf(config);
     const watch = new ConnectionWatch(connection);
     const parts = { connection, watch, manager, codec, pool, redis, business, retentionDays, now: Date.now };
     const onProgress = (done: number, total: number): void => progress.update(done, total);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import type { ConcealAddresses } from '../events/addresses.js';
 import type { CheckedEvent } from '../events/kinds.js';
 import { Appender, type Unavailable } from '../stream/append.js';
 import { decideEnvelope } from './append-event.js';
@@ -22,10 +23,13 @@ export class AppendBatch extends Command<AppendBatchOutcome> {
 
 @CommandHandler(AppendBatch)
 export class AppendBatchHandler implements ICommandHandler<AppendBatch> {
-  constructor(private readonly appender: Appender) {}
+  constructor(
+    private readonly appender: Appender,
+    private readonly conceal: ConcealAddresses,
+  ) {}
 
   async execute({ events, receivedAtMs }: AppendBatch): Promise<AppendBatchOutcome> {
-    const envelopes = events.map((event) => decideEnvelope(event, receivedAtMs, randomUUID));
+    const envelopes = events.map((event) => decideEnvelope(event, receivedAtMs, randomUUID, this.conceal));
     return await this.appender.appendAll(envelopes);
   }
 }

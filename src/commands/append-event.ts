@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import type { ConcealAddresses } from '../events/addresses.js';
 import { encodeBody } from '../events/codec.js';
 import type { CheckedEvent } from '../events/kinds.js';
 import { subjectOf } from '../events/subjects.js';
@@ -36,24 +37,33 @@ export interface Envelope {
 
 /**
  * Decides id and time of an event that a REST client sent. Where the client chose no id, nobody can send the event
- * again under it, so the service also sets the time: then the row is the same whenever the log is read.
+ * again under it, so the service also sets the time: then the row is the same whenever the log is read. Addresses are taken
+ * out here, because what is in the log stays there.
  */
-export function decideEnvelope(event: CheckedEvent, receivedAtMs: number, newId: () => string): Envelope {
+export function decideEnvelope(
+  event: CheckedEvent,
+  receivedAtMs: number,
+  newId: () => string,
+  conceal: ConcealAddresses,
+): Envelope {
   const givenId = event.body.id;
   const timeMs = event.occurredAtMs ?? (givenId === undefined ? receivedAtMs : undefined);
   return {
     id: givenId ?? newId(),
     subject: subjectOf(event),
-    payload: encodeBody(event, timeMs === undefined ? undefined : formatTime(timeMs)),
+    payload: encodeBody(conceal(event), timeMs === undefined ? undefined : formatTime(timeMs)),
   };
 }
 
 @CommandHandler(AppendEvent)
 export class AppendEventHandler implements ICommandHandler<AppendEvent> {
-  constructor(private readonly appender: Appender) {}
+  constructor(
+    private readonly appender: Appender,
+    private readonly conceal: ConcealAddresses,
+  ) {}
 
   async execute({ event, receivedAtMs }: AppendEvent): Promise<AppendOutcome> {
-    const envelope = decideEnvelope(event, receivedAtMs, randomUUID);
+    const envelope = decideEnvelope(event, receivedAtMs, randomUUID, this.conceal);
     const result: AppendResult = await this.appender.append(envelope.subject, envelope.payload, envelope.id);
     return result.kind === 'stored' ? { ...result, id: envelope.id } : result;
   }

@@ -1,10 +1,11 @@
+import { type AddressRule, type ConcealAddresses, concealAddresses } from './addresses.js';
 import { fromBinary, fromStructured, toKindAndBody } from './cloudevents.js';
 import { isObject, parseJson } from './json.js';
 import type { CheckedEvent, EventBody, EventKind, LogEvent } from './kinds.js';
 import type { Outcome } from './refusals.js';
 import { accept, refuse } from './refusals.js';
-import type { ForeignEnvelope, SourceMatcher } from './sources.js';
-import { foreignBody } from './sources.js';
+import type { ForeignEnvelope, ForeignSource, SourceMatcher } from './sources.js';
+import { foreignBody, matchSources } from './sources.js';
 import { parseSubject } from './subjects.js';
 import { currentVersion, liftBody, UPCASTS, type Upcasts } from './upcasts.js';
 import { timeBounds, validateBody } from './validate.js';
@@ -25,9 +26,25 @@ export interface LogMessage {
 export interface CodecOptions {
   readonly retentionDays: number;
   readonly matchSource: SourceMatcher;
+  /** What the tables get of IP addresses; left out, they are truncated. */
+  readonly conceal?: ConcealAddresses;
   /** Another table than that of upcasts.ts, for tests. */
   readonly upcasts?: Upcasts;
 }
+
+/** What decides how the log is read; the same for whoever writes the tables and whoever compares them. */
+export interface CodecSettings {
+  readonly retentionDays: number;
+  readonly sources: readonly ForeignSource[];
+  readonly addresses: AddressRule;
+}
+
+/** Compiles settings once. */
+export function codecOf({ retentionDays, sources, addresses }: CodecSettings): CodecOptions {
+  return { retentionDays, matchSource: matchSources(sources), conceal: concealAddresses(addresses) };
+}
+
+const TRUNCATE = concealAddresses({ kind: 'truncate' });
 
 /** Where a publisher may tell the version instead of in the body. */
 export const VERSION_HEADER = 'Metrics-Schema-Version';
@@ -37,7 +54,8 @@ const CLOCK_SLACK_MS = 10_000;
 const VALID_ID = /^[\x21-\x7e]{1,128}$/;
 
 /**
- * Decodes one message of the log. Pure: the same message gives the same event or the same refusal at every replay.
+ * Decodes one message of the log. Pure: the same message gives the same event or the same refusal at every replay, as long as
+ * the settings are the same.
  */
 export function decodeMessage(message: LogMessage, options: CodecOptions): Outcome<LogEvent> {
   const parsed = parseJson(message.data);
@@ -50,7 +68,9 @@ export function decodeMessage(message: LogMessage, options: CodecOptions): Outco
   const bounds = timeBounds(message.storedAtMs, options.retentionDays, CLOCK_SLACK_MS);
   const id = headerId(message);
   const checked = validateBody(kind, id === undefined ? body : withoutId(body), bounds);
-  return checked.ok ? locate(message, id, checked.value) : checked;
+  if (!checked.ok) return checked;
+  const conceal = options.conceal ?? TRUNCATE;
+  return locate(message, id, { ...conceal(checked.value), occurredAtMs: checked.value.occurredAtMs });
 }
 
 /** A body, and what its CloudEvents envelope said of it, where it had one. */

@@ -1,6 +1,9 @@
-/** A path segment that is an id: digits, a UUID, a ULID, a long hexadecimal or a long mixed token. */
+/**
+ * A path segment that is an id: digits, a UUID, a ULID, a long hexadecimal or a long mixed token; or that names a person: an
+ * address of email or of IP, a telephone number.
+ */
 const ID_SEGMENT =
-  /^(?:\d+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{16,}|(?=[^/]*\d)(?=[^/]*[a-zA-Z])[A-Za-z0-9_-]{20,})$/i;
+  /^(?:\+?\d+|[^/]+(?:@|%40)[^/]+|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|\[?(?=[^/]*:[^/]*:)[0-9a-f:.]{3,}\]?(?::\d+)?|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{16,}|(?=[^/]*\d)(?=[^/]*[a-zA-Z])[A-Za-z0-9_-]{20,})$/i;
 /** Width of the column; `:id` may be longer than the id that it replaces. */
 const MAX_ROUTE_CHARACTERS = 255;
 const CONTROL = /[\u0000-\u001f\u007f]/g;

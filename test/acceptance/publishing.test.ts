@@ -154,7 +154,7 @@ test('curl', async () => {
   const { code: status, output } = await untilEnded(child);
   assert.is(status, 0, output);
   assert.match(output, /"duplicate":false/);
-  assert.equal((await logins(5))[0]?.metadata, { browser: 'chrome', ip: '192.168.1.1' });
+  assert.equal((await logins(5))[0]?.metadata, { browser: 'chrome', ip: '192.168.1.0' });
 });
 
 for (const { language, code } of snippets.filter((each) => ['python', 'go', 'sh'].includes(each.language))) {

@@ -1,7 +1,9 @@
 import type { Redis } from 'ioredis';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { verifyText } from '../../src/cli/verify-text.js';
 import type { ManagedServer } from '../../src/devservices/index.js';
+import { concealAddresses } from '../../src/events/addresses.js';
 import type { LogEvent } from '../../src/events/kinds.js';
 import type { Projector } from '../../src/projections/projector.js';
 import type { SummaryWorker } from '../../src/projections/summary-worker.js';
@@ -97,9 +99,9 @@ test.after(async () => {
   await Promise.all(servers.map((server) => server.stop()));
 });
 
-async function report(options: VerifyOptions = {}, redis = stage.redis): Promise<VerifyReport> {
+async function report(options: VerifyOptions = {}, redis = stage.redis, settings = codec()): Promise<VerifyReport> {
   const { log, store } = stage;
-  const parts = { ...log, pool: store.pool, codec: codec(), redis, business: BUSINESS };
+  const parts = { ...log, pool: store.pool, codec: settings, redis, business: BUSINESS };
   const outcome = await verify({ ...parts, retentionDays: 90, now: Date.now }, options);
   if (outcome.kind !== 'compared') throw new Error(outcome.reason);
   return outcome.report;
@@ -304,6 +306,41 @@ test('an event that was refused when it came, and brought in later, is where it 
     `update user_events set stream_seq = ${later}, user_id = 6 where stream_seq = ${sequence}`,
     `update user_events set stream_seq = ${sequence}, user_id = 5 where stream_seq = ${later}`,
     async () => assert.equal(differing(await report()), { user_events: { changed: ['lifted'] } }),
+  );
+});
+
+test('addresses that others put into the log are truncated in the tables; rows of another setting are told as such', async () => {
+  const { log, store } = stage;
+  const events = [
+    { subject: 'metrics.events.user.located', body: { metadata: { ip: '203.0.113.77' }, user_id: 4 } },
+    { subject: 'metrics.events.system.located', body: { metric_name: 'm', value: 1, tags: { ip: '2001:db8:1::6' } } },
+  ];
+  await append(
+    log,
+    events.map(({ subject, body }) => ({ subject, payload: Buffer.from(JSON.stringify(body)) })),
+  );
+  await untilProjected(log, store);
+  const { rows } = await store.pool.query<{ metadata: unknown }>(
+    `select metadata from user_events where event_type = 'located'
+     union all select tags from system_metrics where service_name = 'located'`,
+  );
+  assert.equal(
+    rows.map(({ metadata }) => metadata),
+    [{ ip: '203.0.113.0' }, { ip: '2001:db8:1::' }],
+  );
+  assertEqual(await report());
+  for (const rule of [{ kind: 'keep' }, { kind: 'hash', key: 'a key' }] as const) {
+    const found = await report({}, stage.redis, { ...codec(), conceal: concealAddresses(rule) });
+    assert.is(found.equal, false, 'the rows are not what the settings of today make of the log');
+    assert.is(found.changed_in_addresses_alone, 2);
+    assert.match(verifyText(found), /2 of the changed rows differ in IP addresses alone/);
+    assert.equal(Object.keys(differing(found)), ['user_events', 'system_metrics']);
+  }
+  // Another value as well, and it is no longer the setting.
+  await byHand(
+    `update user_events set user_id = 5 where event_type = 'located'`,
+    `update user_events set user_id = 4 where event_type = 'located'`,
+    async () => assert.is((await report()).changed_in_addresses_alone, 0),
   );
 });
 

@@ -130,6 +130,7 @@ const WRONG: readonly [name: string, value: string][] = [
   ['METRICS_RETENTION_DAYS', '0'],
   ['METRICS_AGGREGATION_INTERVAL', '5'],
   ['METRICS_DEDUP_WINDOW', 'Infinity'],
+  ['METRICS_IP_ADDRESSES', 'blur'],
   ['METRICS_STREAM_REPLICAS', '6'],
   ['ALERT_THRESHOLD_ERROR_RATE', '5'],
   ['ALERT_THRESHOLD_RESPONSE_TIME', 'NaN'],
@@ -199,6 +200,18 @@ test('production takes what generators make, and asks other secrets to be hard t
 });
 
 const pem = (key: KeyObject, type: 'spki' | 'pkcs8'): string => key.export({ type, format: 'pem' }).toString();
+test('addresses are truncated unless it says otherwise; to hash them takes a key', () => {
+  const rule = (env: Environment): unknown => loadConfig({ ...JWT, ...env }).addresses;
+  assert.equal(rule({}), { kind: 'truncate' });
+  assert.equal(rule({ METRICS_IP_ADDRESSES: 'Keep' }), { kind: 'keep' });
+  assert.equal(rule({ METRICS_IP_ADDRESSES: 'hash', METRICS_IP_HASH_KEY: SECRET }), { kind: 'hash', key: SECRET });
+  for (const env of [{}, { METRICS_IP_HASH_KEY: 'short' }, { METRICS_IP_HASH_KEY: SECRET, NODE_ENV: 'production' }]) {
+    const strong = { JWT_SECRET: STRONG, METRICS_IP_ADDRESSES: 'hash', ...env };
+    const error = problems(() => loadConfig(strong));
+    assert.equal([error.problems.length, error.problems[0]?.name], [1, 'METRICS_IP_HASH_KEY']);
+  }
+});
+
 const ED25519 = generateKeyPairSync('ed25519');
 const ED25519_PEM = pem(ED25519.publicKey, 'spki');
 const SHORT_RSA_PEM = pem(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey, 'spki');

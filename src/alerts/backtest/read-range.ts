@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { decodeMessage } from '../../events/codec.js';
+import { codecOf, decodeMessage } from '../../events/codec.js';
 import type { LogEvent } from '../../events/kinds.js';
-import { type ForeignSource, matchSources } from '../../events/sources.js';
+import type { ForeignSource } from '../../events/sources.js';
 import type { ConnectionWatch, JetStreamManager, NatsConnection } from '../../stream/connection.js';
 import { LogFeed } from '../../stream/log-feed.js';
 import { EVENTS_STREAM } from '../../stream/streams.js';
@@ -46,7 +46,8 @@ const TAKE_TIMEOUT_MS = 1_000;
  */
 export async function readRange(reader: RangeReader, range: ReadRange): Promise<ReadOutcome> {
   const { connection, watch, manager, retentionDays, sources, signal } = reader;
-  const codec = { retentionDays, matchSource: matchSources(sources) };
+  // No rule asks for what may hold an address.
+  const codec = codecOf({ retentionDays, sources, addresses: { kind: 'keep' } });
   const { fromMs, untilMs, onEvent, onProgress } = range;
   const options = { stream: EVENTS_STREAM, fromMs, pullSize: PULL_SIZE };
   const { feed, pending } = await LogFeed.openFrom(connection, watch, manager, options);

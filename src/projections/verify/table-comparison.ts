@@ -1,3 +1,4 @@
+import { withoutAddresses } from '../../events/addresses.js';
 import type { LogEvent } from '../../events/kinds.js';
 import { dayOf, EVENT_TABLES, type EventTable } from '../../store/partitions.js';
 import type { Fact } from '../facts.js';
@@ -32,6 +33,8 @@ export interface Counts {
   beforeLog: number;
   /** Rows of days that are not compared: their retention is over. */
   pastRetention: number;
+  /** Changed rows that are as the log says but for IP addresses. */
+  otherAddresses: number;
 }
 
 /** A row as the log has it, with what decides whether it is a resend. */
@@ -52,7 +55,7 @@ interface Merged {
  */
 export class TableComparison {
   readonly tally = new Tally();
-  readonly counts: Counts = { duplicates: 0, beforeLog: 0, pastRetention: 0 };
+  readonly counts: Counts = { duplicates: 0, beforeLog: 0, pastRetention: 0, otherAddresses: 0 };
   readonly #missing = new RowsById();
   /** Events that were refused when they came, and brought in later (`deadletters replay`): their row is of that message. */
   readonly #broughtIn = new RowsById();
@@ -170,6 +173,7 @@ export class TableComparison {
       this.tally.expect(table, day, hash);
       this.tally.find(table, dayOf(found.timeMs), hashText(found.canonical));
       this.tally.differ('changed', table, day, eventId);
+      if (withoutAddresses(canonical) === withoutAddresses(found.canonical)) this.counts.otherAddresses += 1;
     }
   }
 

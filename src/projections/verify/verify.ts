@@ -41,6 +41,8 @@ export interface VerifyReport {
     readonly duplicates: number;
   };
   readonly tables: readonly TableReport[];
+  /** Changed rows that are as the log says but for IP addresses: another METRICS_IP_ADDRESSES has folded them. */
+  readonly changed_in_addresses_alone: number;
   /** Rows that nothing can be said of. */
   readonly not_compared: {
     /** Their messages have left the log. */
@@ -147,12 +149,13 @@ async function compareTables(
     await session.idle();
   }
   await summaries.settle();
-  const { duplicates, beforeLog, pastRetention } = comparison.counts;
+  const { duplicates, beforeLog, pastRetention, otherAddresses } = comparison.counts;
   return {
     sequence,
     days: { from: nameDay(options.from), to: nameDay(options.to) },
     log: { first_sequence: start.sequence, ...read, duplicates },
     tables: comparison.tally.report(),
+    changed_in_addresses_alone: otherAddresses,
     not_compared: { rows_before_log: beforeLog, rows_past_retention: pastRetention },
   };
 }

@@ -23,6 +23,16 @@ const ROUTES: readonly [endpoint: string, route: string][] = [
   ['/a\tb\nc', '/a?b?c'],
   ['/users/:id', '/users/:id'],
   ['/12/', '/:id/'],
+  ['/patients/anna@example.org/files', '/patients/:id/files'],
+  ['/patients/anna%40example.org', '/patients/:id'],
+  ['/phones/+41791234567', '/phones/:id'],
+  ['/geo/203.0.113.77', '/geo/:id'],
+  ['/geo/203.0.113.77:443', '/geo/:id'],
+  ['/geo/2001:db8::1', '/geo/:id'],
+  ['/geo/[2001:db8::1]:443', '/geo/:id'],
+  ['/@scope/package', '/@scope/package'],
+  ['/v1.2.3/users', '/v1.2.3/users'],
+  ['/a:b/users', '/a:b/users'],
 ];
 for (const [endpoint, route] of ROUTES) {
   test(`${JSON.stringify(endpoint)} is the route ${route}`, () => {
