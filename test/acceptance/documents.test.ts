@@ -164,7 +164,7 @@ test('docs/grafana.md: its token reads what the data source and the panels ask f
 });
 
 test('README: what Prometheus is told to scrape is there', async () => {
-  const [config = ''] = documented('README.md', 'Asking', 'yaml');
+  const [config = ''] = documented('README.md', 'Prometheus and Grafana', 'yaml');
   const [job] = parse(config).scrape_configs;
   assert.equal(job.static_configs, [{ targets: ['localhost:8005'] }]);
   const answer = await client.send('GET', job.metrics_path, undefined, { authorization: '', accept: 'text/plain' });

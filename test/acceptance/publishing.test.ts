@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { suite } from 'uvu';
@@ -8,26 +8,32 @@ import { freePort } from '../../src/devservices/index.js';
 import { decodeMessage } from '../../src/events/codec.js';
 import { Consumer, untilEnded } from '../support/consumer.js';
 import { testPool } from '../support/database.js';
+import { documented } from '../support/documented.js';
 import { codec, message } from '../support/messages.js';
+import { npmScript } from '../support/npm-script.js';
 import { waitFor } from '../support/servers.js';
 import { startTestService, type TestService } from '../support/service.js';
-import { jsonObjectsIn, readSnippets, type Snippet } from '../support/snippets.js';
+import { jsonObjectsIn, type Snippet, snippetsOf } from '../support/snippets.js';
 
 const test = suite('the snippets about publishing');
 
 const BOUND_MS = 60_000;
-const SECTION_FILES = ['README.md', 'docs/publishing.md'];
 
-const snippets = SECTION_FILES.flatMap((file) => readSnippets(file, ['ts', 'python', 'go', 'sh'])).filter(({ code }) =>
-  /metrics-service\/client|metrics\.events\.|\/metrics\/events/.test(code),
-);
+const snippets = [
+  ...snippetsOf('README.md', 'ts', documented('README.md', '*', 'ts')),
+  ...snippetsOf('README.md', 'python', documented('README.md', '*', 'python')),
+  ...snippetsOf('README.md', 'go', documented('README.md', '*', 'go')),
+  ...snippetsOf('README.md', 'sh', documented('README.md', '*', 'sh')),
+  ...snippetsOf('docs/publishing.md', 'ts', documented('docs/publishing.md', '*', 'ts')),
+];
 
 let service: TestService;
 let pool: Pool;
 let consumer: Consumer;
 
 test.before(async () => {
-  consumer = new Consumer();
+  const [pack = ''] = documented('docs/publishing.md', 'Publishing with the client', 'npm').filter(isPack);
+  consumer = new Consumer(npmScript(pack));
   service = await startTestService();
   pool = testPool(service.servers.database.url);
 });
@@ -44,6 +50,10 @@ function here({ code }: Snippet, port = 3000): string {
     .replaceAll('nats://localhost:4222', service.servers.nats.url)
     .replaceAll('http://localhost:8005', service.client.url)
     .replaceAll(/\b3000\b/g, String(port));
+}
+
+function isPack(line: string): boolean {
+  return line.endsWith('pack:client');
 }
 
 function only(file: string, language: string, ...words: string[]): Snippet {
@@ -95,6 +105,25 @@ test('the client brings neither the service nor its dependencies', async () => {
     readFileSync(join(consumer.folder, 'node_modules/metrics-service/package.json'), 'utf8'),
   );
   assert.equal(Object.keys(manifest.dependencies), ['nats']);
+});
+
+test('npm installs the folder itself, which brings the client as well', async () => {
+  const lines = [
+    ...documented('README.md', 'Sending events', 'npm'),
+    ...documented('docs/publishing.md', 'Publishing with the client', 'npm'),
+  ].filter((line) => line.startsWith('npm install '));
+  // One is enough: both name the folder.
+  assert.equal(lines, ['npm install <this folder>', 'npm install ../metrics-service']);
+  const folder = join(consumer.folder, 'other');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  symlinkSync(process.cwd(), join(consumer.folder, 'metrics-service'));
+  const options = ['--offline', '--no-audit', '--no-fund', '--ignore-scripts'];
+  const installed = spawnSync('npm', [...(lines[1] ?? '').split(' ').slice(1), ...options], { cwd: folder });
+  assert.is(installed.status, 0, String(installed.stderr));
+  const program = `import { createPublisher } from 'metrics-service/client'; createPublisher({ service: 'x' })`;
+  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: folder });
+  assert.match(String(stderr), /TypeError.*servers/);
 });
 
 test("README's client: events of each kind become rows, once", async () => {

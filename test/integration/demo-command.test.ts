@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findInstalled, freePort, isRunning } from '../../src/devservices/index.js';
 import { runProcess } from '../support/command-line.js';
+import { documented } from '../support/documented.js';
 import { NpmStart } from '../support/npm-start.js';
 import { copyProject } from '../support/project-copy.js';
 import { waitFor } from '../support/servers.js';
@@ -42,8 +43,13 @@ test.after(() => {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
-async function start(...args: string[]): Promise<NpmStart> {
-  running = new NpmStart(folder, env, { args: ['run', 'demo', '--', '--days', '1', ...args], dataFolder: 'demo' });
+const [DEMO = '', FRESH = ''] = documented('README.md', 'A demo', 'npm');
+
+/** The command as README has it, but with a day instead of a week. */
+async function start(command: string): Promise<NpmStart> {
+  const [npm = '', ...args] = `${command}${command.includes(' -- ') ? '' : ' --'} --days 1`.split(' ');
+  assert.is(npm, 'npm');
+  running = new NpmStart(folder, env, { args, dataFolder: 'demo' });
   await running.line(LIVE);
   return running;
 }
@@ -65,7 +71,7 @@ async function stop(npm: NpmStart): Promise<void> {
 }
 
 scenario('plays a day on servers of its own, with an address that works, and Ctrl-C leaves no process', async () => {
-  const npm = await start();
+  const npm = await start(DEMO);
   assert.match(npm.output, /Playing 1 day of six services/);
   const isFolded = async (): Promise<true | undefined> => ((await requests(npm)) > 1_000 ? true : undefined);
   await waitFor('a thousand requests in the summary', isFolded, FOLD_BOUND_MS);
@@ -76,7 +82,8 @@ scenario('plays a day on servers of its own, with an address that works, and Ctr
 
 // That it goes on without it, test/acceptance/demo.test.ts shows without another start.
 scenario('started again with --fresh it begins anew', async () => {
-  const npm = await start('--fresh');
+  assert.match(FRESH, /--fresh$/);
+  const npm = await start(FRESH);
   assert.match(npm.output, /Playing 1 day of six services/);
   await stop(npm);
 });

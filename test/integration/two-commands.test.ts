@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findInstalled, freePort, isRunning } from '../../src/devservices/index.js';
+import { documented } from '../support/documented.js';
 import { NpmStart } from '../support/npm-start.js';
 import { copyProject, pathWithoutServers } from '../support/project-copy.js';
 import { waitFor } from '../support/servers.js';
@@ -37,8 +38,10 @@ test.after(async () => {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
+const [START = '', TEST = ''] = documented('README.md', 'Two commands', 'npm');
+
 async function start(): Promise<NpmStart> {
-  running = new NpmStart(folder, env);
+  running = new NpmStart(folder, env, { args: START.split(' ').slice(1), dataFolder: 'dev' });
   await running.line(READY);
   return running;
 }
@@ -134,6 +137,11 @@ scenario('a taken PORT is one clear line and status 2, and starts nothing', asyn
   } finally {
     other.close();
   }
+});
+
+test('the other command is the one that runs all of this', () => {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
+  assert.equal([TEST, scripts.test], ['npm test', 'exec node scripts/test.mjs']);
 });
 
 test.run();

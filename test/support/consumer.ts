@@ -19,8 +19,9 @@ export interface Ended {
 export class Consumer {
   readonly folder = mkdtempSync(join(tmpdir(), 'metrics-test-consumer-'));
 
-  constructor() {
-    const packed = this.#run(process.execPath, [join(ROOT, 'scripts/pack-client.mjs'), this.folder], ROOT).trim();
+  /** @param pack words behind `node` that make the package; the folder that it is to be put into is added */
+  constructor(pack: readonly string[]) {
+    const packed = this.#run(process.execPath, [...pack, this.folder], ROOT).trim();
     const modules = join(this.folder, 'node_modules');
     mkdirSync(join(modules, 'metrics-service'), { recursive: true });
     this.#run('tar', ['xzf', packed, '-C', join(modules, 'metrics-service'), '--strip-components=1']);

@@ -14,8 +14,8 @@ export const DOCUMENTS = [
 export type DocumentName = (typeof DOCUMENTS)[number];
 
 /**
- * Something in a document that can be run. `kind` is the language of a block (`ts`, `yaml`, `text` …), and of a line of a
- * block without one, or of code within a sentence, which program it calls.
+ * Something in a document that can be run. `kind` is the language of a block (`ts`, `yaml` …), and of a line of a block
+ * without one, or of code within a sentence, which program it calls. `text` is what a program prints, a formula or a drawing.
  */
 export interface Runnable {
   readonly file: DocumentName;

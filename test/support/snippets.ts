@@ -1,8 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-
-const ROOT = join(import.meta.dirname, '../../..');
-
 /** A block of code in a Markdown file. */
 export interface Snippet {
   readonly file: string;
@@ -10,14 +5,9 @@ export interface Snippet {
   readonly code: string;
 }
 
-/** The blocks of these languages, in the order of the file. */
-export function readSnippets(file: string, languages: readonly string[]): Snippet[] {
-  const text = readFileSync(join(ROOT, file), 'utf8');
-  return Array.from(text.matchAll(/^```(\w+)\n(.*?)^```$/gms), ([, language = '', code = '']) => ({
-    file,
-    language,
-    code,
-  })).filter(({ language }) => languages.includes(language));
+/** Blocks that were taken out of a document. */
+export function snippetsOf(file: string, language: string, blocks: readonly string[]): Snippet[] {
+  return blocks.map((code) => ({ file, language, code }));
 }
 
 /** The JSON objects that stand in a text as they are, whatever is around them. */
