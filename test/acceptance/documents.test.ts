@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -10,7 +10,7 @@ import { type Ended, runHere } from '../support/command-line.js';
 import { untilEnded } from '../support/consumer.js';
 import { documented } from '../support/documented.js';
 import { openLog } from '../support/log.js';
-import { NpmStart } from '../support/npm-start.js';
+import { npmScript } from '../support/npm-script.js';
 import { copyProject } from '../support/project-copy.js';
 import { waitFor } from '../support/servers.js';
 import { startTestServers, TestClient, type TestServers } from '../support/service.js';
@@ -19,12 +19,15 @@ const BOUND_MS = 60_000;
 /** As many as it takes for README's number of one to be there. */
 const DEAD_LETTERS = 17;
 const REQUESTS = 40;
+/** All else stands in the folder's .env. */
+const ENVIRONMENT = { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE };
 
 /** How each command ends, and what it prints. One that no line fits fails. */
 const ENDS: readonly (readonly [command: RegExp, printed: RegExp, status?: number])[] = [
   [/^status$/, /METRICS_DEADLETTERS/],
   [/^verify$/, /Redis .*: equal/],
   [/^rebuild (?:all|system_metrics|user_events|api_metrics)$/, /Swapped at \d+/],
+  [/^rebuild all --dry-run$/, /user_events .*: equal/],
   [/^rebuild summaries$/, /./],
   [/^token /, /^[\w-]+\.[\w-]+\.[\w-]+\n$/],
   [/^migrate$/, /up to date/],
@@ -43,7 +46,7 @@ const test = suite('the documents');
 let folder = '';
 let servers: TestServers;
 let env: Record<string, string> = {};
-let serving: NpmStart;
+let serving: ChildProcess | undefined;
 let client: TestClient;
 
 test.before(async () => {
@@ -64,16 +67,27 @@ test.before(async () => {
   client = new TestClient(`http://127.0.0.1:${port}`, (await shell('bin/metrics token')).trim());
 });
 test.after(async () => {
-  if (serving !== undefined && !serving.hasEnded) serving.signal('SIGTERM', 'group');
-  await serving?.ended(BOUND_MS);
+  await end();
   await servers?.stop();
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
+/** Ends the service as its supervisor would; answers its status. */
+async function end(): Promise<number | null | undefined> {
+  const child = serving;
+  if (child === undefined || child.exitCode !== null) return child?.exitCode;
+  child.kill('SIGTERM');
+  await waitFor('its end', () => (child.exitCode === null ? undefined : true), BOUND_MS);
+  return child.exitCode;
+}
+
 /** What a line prints that is typed in the folder. @throws where it fails */
 async function shell(line: string, variables: Readonly<Record<string, string>> = {}): Promise<string> {
-  const given = { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...variables };
-  const child = spawn('bash', ['-euc', line], { cwd: folder, env: given, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('bash', ['-euc', line], {
+    cwd: folder,
+    env: { ...ENVIRONMENT, ...variables },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const { code, output } = await untilEnded(child);
   assert.is(code, 0, `${line}\n${output}`);
   return output;
@@ -106,19 +120,27 @@ async function untilFolded(): Promise<void> {
 
 test('README: serve serves, with the servers of .env, and reads the rules again on SIGHUP', async () => {
   const [line = ''] = documented('README.md', 'Operating', 'metrics').filter((each) => each.endsWith(' serve'));
-  const { PATH = '' } = process.env;
-  serving = new NpmStart(folder, { PATH, HOME: folder }, { args: line.split(' ').slice(1), dataFolder: 'none' });
+  const [script = '', words = ''] = line.split(' -- ');
+  serving = spawn(process.execPath, [...npmScript(script), ...words.split(' ')], {
+    cwd: folder,
+    env: ENVIRONMENT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  serving.stdout?.on('data', (data: Buffer) => {
+    output += data.toString();
+  });
   const logged = (text: string): Promise<unknown> =>
     waitFor(
       text,
       () => {
-        assert.not(serving.hasEnded, serving.output);
-        return serving.output.includes(text) || undefined;
+        assert.is(serving?.exitCode, null, output);
+        return output.includes(text) || undefined;
       },
       BOUND_MS,
     );
   await logged('Alerts are evaluated');
-  serving.signal('SIGHUP', 'group');
+  serving.kill('SIGHUP');
   await logged('Rules of alerts were read');
   await waitFor('its answer', async () => (await fetch(`${client.url}/health`)).ok || undefined, BOUND_MS);
 });
@@ -215,8 +237,7 @@ test('docs/alerts.md: its rules are valid, its test passes, and its mistake is t
 });
 
 test('serve ends with 0 when it is told to', async () => {
-  serving.signal('SIGTERM', 'npm');
-  assert.is(await serving.ended(BOUND_MS), 0);
+  assert.is(await end(), 0);
 });
 
 test.run();

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { freePort } from '../../src/devservices/index.js';
-import { ComposeProject, ROOT } from '../support/docker.js';
+import { ComposeProject } from '../support/docker.js';
+import { documented } from '../support/documented.js';
 import { queryPrometheus } from '../support/prometheus-server.js';
 import { waitFor } from '../support/servers.js';
 import { TEST_SECRET, TestClient } from '../support/service.js';
@@ -17,7 +18,6 @@ const RULE_TIMEOUT_MS = 300_000;
 /** Nothing of this machine could stand in for Grafana: a process that sleeps has its place. */
 const WITHOUT_GRAFANA = 'services: { grafana: { image: metrics-service, user: node, entrypoint: [sleep, infinity] } }';
 const VOLUMES = ['nats', 'postgres', 'redis', 'prometheus', 'grafana'];
-const GUIDE = readFileSync(join(ROOT, 'docs/operating.md'), 'utf8');
 
 const test = suite<{ project: ComposeProject; client: TestClient; prometheus: string; folder: string }>(
   'docker compose',
@@ -80,10 +80,11 @@ test('`up` builds the image and brings everything up; a token from inside lets a
   project,
   client,
 }) => {
-  await project.run('up', '--build', '--detach');
+  const [up = '', token = '', status = ''] = documented('docs/operating.md', 'With Docker Compose', 'docker');
+  await project.type([up]);
   await untilReady(client);
-  const token = await project.run('exec', '-T', 'metrics-service', 'node', 'dist/src/main.js', 'token');
-  const own = new TestClient(client.url, token);
+  const own = new TestClient(client.url, await project.type([token, 'echo "$TOKEN"']));
+  assert.match(await project.type([status]), /METRICS_DEADLETTERS/);
   await send(own, { event_type: 'user_login', user_id: 7 });
   await untilCounted(own, '1 logins, 0 requests');
 });
@@ -126,7 +127,7 @@ test('stopped and started again it has what it had, Prometheus too', async ({ pr
 });
 
 test('`down` leaves nothing but the volumes, and the next `up` has the data', async ({ project, client }) => {
-  await project.run('down', '--timeout', '15');
+  await project.type([DOWN]);
   const { containers, networks, volumes } = await project.left();
   assert.equal([containers, networks], [[], []]);
   assert.equal(volumes.sort(), VOLUMES.map((volume) => `${project.name}_${volume}`).sort());
@@ -135,12 +136,8 @@ test('`down` leaves nothing but the volumes, and the next `up` has the data', as
   await untilCounted(client, `1 logins, ${requestsSent} requests`);
 });
 
-/** The commands below a heading of docs/operating.md, for this project, with files in this folder. */
-function commandsOf(heading: string, { project, folder }: { project: ComposeProject; folder: string }): string[] {
-  const section = GUIDE.slice(GUIDE.indexOf(`### ${heading}\n`));
-  const [, block = ''] = /```\n([^`]+)```/.exec(section) ?? [];
-  const lines = block.trim().split('\n');
-  assert.ok(GUIDE.includes(`### ${heading}\n`) && lines[0] !== '', heading);
+/** Commands of docs/operating.md, for this project, with files in this folder. */
+function here(lines: readonly string[], { project, folder }: { project: ComposeProject; folder: string }): string[] {
   return lines.map((line) =>
     line
       .replaceAll('metrics-service_', `${project.name}_`)
@@ -149,16 +146,24 @@ function commandsOf(heading: string, { project, folder }: { project: ComposeProj
   );
 }
 
+const COPY = documented('docs/operating.md', 'Copying the log', 'docker');
+const DUMP = documented('docs/operating.md', 'Dumping Postgres, where folding again would take too long', 'docker');
+const RESTORE = documented('docs/operating.md', 'Bringing it back', 'docker').filter(
+  (line) => !/ down | rm /.test(line),
+);
+const UPGRADE = documented('docs/operating.md', 'Upgrades', 'docker');
+const [DOWN = '', DOWN_WITH_VOLUMES = ''] = documented('docs/operating.md', 'Taking it away', 'docker');
+
 async function loseEverything(project: ComposeProject): Promise<void> {
-  await project.run('down', '--volumes', '--timeout', '15');
+  await project.type([DOWN_WITH_VOLUMES]);
   assert.equal((await project.left()).volumes, []);
 }
 
 test('a copy of the log alone brings every number back', async (context) => {
   const { project, client } = context;
-  await project.type(commandsOf('Copying the log', context));
+  await project.type(here(COPY, context));
   await loseEverything(project);
-  const lines = commandsOf('Bringing it back', context).filter((line) => !/ postgres\b/.test(line));
+  const lines = here(RESTORE, context).filter((line) => !/ postgres\b/.test(line));
   const verify = lines.pop() ?? '';
   await project.type(lines);
   await untilReady(client);
@@ -170,11 +175,11 @@ test('a copy of the log alone brings every number back', async (context) => {
 
 test('a dump of Postgres goes with a copy of the log that is later: what came between is folded', async (context) => {
   const { project, client } = context;
-  await project.type(commandsOf('Dumping Postgres, where folding again would take too long', context));
+  await project.type(here(DUMP, context));
   await send(client, { event_type: 'user_login', user_id: 8 });
-  await project.type(commandsOf('Copying the log', context));
+  await project.type(here(COPY, context));
   await loseEverything(project);
-  const lines = commandsOf('Bringing it back', context);
+  const lines = here(RESTORE, context);
   const verify = lines.pop() ?? '';
   await project.type(lines);
   await untilReady(client);
@@ -182,8 +187,21 @@ test('a dump of Postgres goes with a copy of the log that is later: what came be
   await project.type([verify]);
 });
 
+test('after each step of an upgrade everything is there, also when Postgres begins anew', async (context) => {
+  const { project, client } = context;
+  const lines = here(UPGRADE, context);
+  assert.is(lines.length, 7);
+  // The volumes go while nothing runs, so what brings it back belongs to them.
+  for (const step of [...lines.slice(0, 4).map((line) => [line]), lines.slice(4)]) {
+    await project.type(step);
+    await untilReady(client);
+    await untilCounted(client, `2 logins, ${requestsSent} requests`);
+  }
+  await project.type(here(RESTORE, context).slice(-1));
+});
+
 test('`down --volumes` leaves nothing at all', async ({ project }) => {
-  await project.run('down', '--volumes', '--timeout', '15');
+  await project.type([DOWN_WITH_VOLUMES]);
   assert.equal(await project.left(), { containers: [], networks: [], volumes: [] });
 });
 

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { IMAGES } from '../../src/devservices/images.js';
 import { freePort } from '../../src/devservices/index.js';
 import { docker, healthOf, inspect, ROOT, tryDocker } from '../support/docker.js';
+import { documented } from '../support/documented.js';
 import { waitFor } from '../support/servers.js';
 import { TEST_SECRET, TestClient } from '../support/service.js';
 
@@ -13,6 +14,16 @@ const SERVICE = 'metrics-test-image';
 /** Packages, code and page; the base image, which others share, is not counted. */
 const MAX_OWN_BYTES = 60_000_000;
 const READY_TIMEOUT_MS = 300_000;
+
+const [BUILD = '', RUN = ''] = documented('docs/operating.md', 'The image alone', 'docker');
+
+/** `docker …` as a document has it, with other words for some of them. */
+function type(line: string, others: Readonly<Record<string, string | readonly string[]>> = {}): Promise<string> {
+  const [program, ...words] = line.split(' ');
+  assert.is(program, 'docker');
+  for (const word of Object.keys(others)) assert.ok(words.includes(word), `${word} of ${line}`);
+  return docker(...words.flatMap((word) => others[word] ?? word));
+}
 
 const test = suite<{ folder: string; client: TestClient }>('the image');
 const started: string[] = [];
@@ -41,7 +52,7 @@ function writeEnvFile(folder: string, values: Readonly<Record<string, string>>):
 
 test.before(async (context) => {
   context.folder = mkdtempSync(join(tmpdir(), 'image-'));
-  await docker('build', '-t', 'metrics-service', '.');
+  await type(BUILD);
 });
 test.after(async ({ folder }) => {
   for (const container of started) await tryDocker('rm', '--force', '--volumes', container);
@@ -78,9 +89,12 @@ test('with the .env of its servers it becomes healthy on a file system that it c
   });
   const port = await freePort();
   started.unshift(SERVICE);
-  const command = ['run', '-p', `127.0.0.1:${port}:8005`, '--env-file', envFile];
   const hardened = ['--detach', '--name', SERVICE, '--read-only', '--cap-drop', 'ALL'];
-  await docker(...command, ...hardened, 'metrics-service');
+  await type(RUN, {
+    '8005:8005': `127.0.0.1:${port}:8005`,
+    '.env': envFile,
+    'metrics-service': [...hardened, 'metrics-service'],
+  });
   context.client = await TestClient.of(port);
   await waitFor(
     'the health check',

@@ -171,26 +171,6 @@ test('rules that are wrong are refused at start, each with file and line', async
   rmSync(folder, { recursive: true });
 });
 
-test('SIGHUP reads the rules again, and ends nothing', async () => {
-  const child = spawn(process.execPath, [MAIN, 'serve'], {
-    cwd: tmpdir(),
-    env: { PATH: process.env.PATH, ...service.servers.env, ROLE: 'alerts', LOG_LEVEL: 'INFO', PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let log = '';
-  child.stdout.on('data', (data: Buffer) => {
-    log += data.toString();
-  });
-  const logged = (text: string) => waitFor(text, () => (log.includes(text) ? true : undefined), COMMAND_TIMEOUT_MS);
-  await logged('Alerts are evaluated');
-  child.kill('SIGHUP');
-  await logged('Rules of alerts were read');
-  assert.is(child.exitCode, null);
-  child.kill('SIGTERM');
-  await waitFor('its end', () => (child.exitCode === null ? undefined : true));
-  assert.is(child.exitCode, 0);
-});
-
 test('a port that is taken is a mistake in the configuration', async () => {
   const { status, stderr } = await run(['serve'], { PORT: String(service.app.port) });
   assert.is(status, 2);
