@@ -31,7 +31,7 @@ const ENDS: readonly (readonly [command: RegExp, printed: RegExp, status?: numbe
   [/^rebuild summaries$/, /./],
   [/^token /, /^[\w-]+\.[\w-]+\.[\w-]+\n$/],
   [/^migrate$/, /up to date/],
-  [/^erase --user 42$/, /messages/],
+  [/^erase --user 42$/, /redis +forgotten/],
   [/^deadletters list --from -1h$/, /17 in all.*invalid_json 17/],
   [/^deadletters show 17$/, /no JSON 17/],
   // It ends with 1, since no decoder takes what is no JSON.
