@@ -4,8 +4,10 @@ import {
   errors,
   type FetchImplementation,
   importSPKI,
+  type JWKSCacheInput,
   type JWTPayload,
   type JWTVerifyOptions,
+  jwksCache,
   jwtVerify,
 } from 'jose';
 import type { JwtKeySource } from '../../config.js';
@@ -30,12 +32,21 @@ export interface TokenVerifierOptions {
   readonly issuer?: string;
   readonly audience?: string;
   readonly now: () => number;
+  /** How often a key set is fetched at most, and how old it may be; left out, 30 s and 5 minutes. */
+  readonly keySetTimes?: KeySetTimes;
 }
 
+interface KeySetTimes {
+  readonly cooldownMs: number;
+  readonly maxAgeMs: number;
+}
+
+/** Verified tokens that are remembered; only who has the key can fill these places. */
 const MAX_CACHED_TOKENS = 10_000;
-/** A key that was withdrawn is noticed after this, although its tokens are remembered as verified. */
+const MAX_CACHED_CHARACTERS = 16_777_216;
 const CACHE_MAX_AGE_MS = 300_000;
-const JWKS_COOLDOWN_MS = 30_000;
+/** A key that was withdrawn is no good any more when its set is so old. */
+const KEY_SET_TIMES: KeySetTimes = { cooldownMs: 30_000, maxAgeMs: 300_000 };
 const JWKS_TIMEOUT_MS = 5_000;
 /** A token longer than this is not looked at; Node.js refuses headers beyond 16 KB anyway. */
 const MAX_TOKEN_CHARACTERS = 16_384;
@@ -43,42 +54,60 @@ const MAX_TOKEN_CHARACTERS = 16_384;
 interface Cached {
   readonly identity: Identity;
   readonly untilMs: number;
+  /** The keys that it was verified with. */
+  readonly keys: unknown;
 }
 
-type Verify = (token: string, options: JWTVerifyOptions) => Promise<{ readonly payload: JWTPayload }>;
+interface Verifying {
+  readonly verify: (token: string, options: JWTVerifyOptions) => Promise<{ readonly payload: JWTPayload }>;
+  /** What stands for the keys of now: another value where they are others, undefined where they have to be fetched. */
+  readonly keys: () => unknown;
+}
 
 /**
  * Verifies bearer tokens with one key source and one algorithm, so that a public key is never taken for an HMAC secret.
- * Verified tokens are remembered until they expire, and 5 minutes at most; checking a signature each time would cost
- * more than all else that a request does.
+ * Verified tokens are remembered until they expire or the keys are others, and 5 minutes at most; checking a
+ * signature each time would cost more than all else that a request does.
  */
 export class TokenVerifier {
   readonly #cache = new Map<string, Cached>();
-  readonly #verify: Promise<Verify>;
+  #cachedCharacters = 0;
+  readonly #verifying: Promise<Verifying>;
 
   constructor(private readonly options: TokenVerifierOptions) {
-    this.#verify = makeVerify(options.key);
+    this.#verifying = makeVerifying(options.key, options.keySetTimes ?? KEY_SET_TIMES);
     // A public key that cannot be read is told by `ready`; until somebody asks, Node must not call it unhandled.
-    this.#verify.catch(() => undefined);
+    this.#verifying.catch(() => undefined);
+  }
+
+  /** How many tokens are remembered, and their characters. */
+  get remembered(): { readonly tokens: number; readonly characters: number } {
+    return { tokens: this.#cache.size, characters: this.#cachedCharacters };
   }
 
   /** Resolves when the key is usable. @throws where the configured key is no key of its algorithm */
   async ready(): Promise<void> {
-    await this.#verify;
+    await this.#verifying;
   }
 
   async verify(token: string): Promise<Verification> {
-    const nowMs = this.options.now();
-    const cached = this.#cache.get(token);
-    if (cached !== undefined && cached.untilMs > nowMs) return { kind: 'verified', identity: cached.identity };
-    if (cached !== undefined) this.#cache.delete(token);
     if (token.length > MAX_TOKEN_CHARACTERS) return { kind: 'rejected', detail: 'The token is too long' };
-    return await this.#verifyAnew(token, nowMs);
+    const nowMs = this.options.now();
+    const verifying = await this.#verifying;
+    const cached = this.#cache.get(token);
+    if (cached === undefined) return await this.#verifyAnew(verifying, token, nowMs);
+    const keys = verifying.keys();
+    // A key may have gone: whatever it has signed is looked at again when the keys are others, or too old.
+    if (cached.untilMs > nowMs && keys !== undefined && cached.keys === keys) {
+      return { kind: 'verified', identity: cached.identity };
+    }
+    this.#forget(token);
+    return await this.#verifyAnew(verifying, token, nowMs);
   }
 
-  async #verifyAnew(token: string, nowMs: number): Promise<Verification> {
+  async #verifyAnew({ verify, keys: keysNow }: Verifying, token: string, nowMs: number): Promise<Verification> {
     const { issuer, audience, key } = this.options;
-    const verify = await this.#verify;
+    const keys = keysNow();
     try {
       const { payload } = await verify(token, {
         algorithms: [key.from === 'secret' ? 'HS256' : key.algorithm],
@@ -89,51 +118,80 @@ export class TokenVerifier {
       });
       const identity = toIdentity(payload);
       if (identity === undefined) return { kind: 'rejected', detail: 'The claim "sub" must be a string' };
-      this.#remember(token, { identity, untilMs: Math.min(identity.expiresAtMs, nowMs + CACHE_MAX_AGE_MS) });
+      const untilMs = Math.min(identity.expiresAtMs, nowMs + CACHE_MAX_AGE_MS);
+      // Where the keys were fetched meanwhile, nobody knows which of them it was verified with.
+      if (keys !== undefined && keysNow() === keys) this.#remember(token, { identity, untilMs, keys });
       return { kind: 'verified', identity };
     } catch (error) {
-      return classify(error);
+      return classify(error, key.from === 'jwks');
     }
   }
 
   /** A Map keeps the order of insertion, so the first entry is the oldest. */
   #remember(token: string, entry: Cached): void {
-    const oldest = this.#cache.size >= MAX_CACHED_TOKENS ? this.#cache.keys().next() : undefined;
-    if (oldest?.done === false) this.#cache.delete(oldest.value);
+    this.#forget(token);
     this.#cache.set(token, entry);
+    this.#cachedCharacters += token.length;
+    for (const oldest of this.#cache.keys()) {
+      if (this.#cache.size <= MAX_CACHED_TOKENS && this.#cachedCharacters <= MAX_CACHED_CHARACTERS) return;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(token: string): void {
+    if (this.#cache.delete(token)) this.#cachedCharacters -= token.length;
   }
 }
 
-async function makeVerify(key: JwtKeySource): Promise<Verify> {
+async function makeVerifying(key: JwtKeySource, { cooldownMs, maxAgeMs }: KeySetTimes): Promise<Verifying> {
   switch (key.from) {
     case 'secret': {
       const secret = new TextEncoder().encode(key.secret);
-      return (token, options) => jwtVerify(token, secret, options);
+      return { verify: (token, options) => jwtVerify(token, secret, options), keys: () => secret };
     }
     case 'public_key': {
       const publicKey = await importSPKI(key.pem, key.algorithm);
-      return (token, options) => jwtVerify(token, publicKey, options);
+      return { verify: (token, options) => jwtVerify(token, publicKey, options), keys: () => publicKey };
     }
     case 'jwks': {
+      // jose writes each key set here in the moment in which it begins to use it.
+      const fetched: JWKSCacheInput = {};
       const keySet = createRemoteJWKSet(key.url, {
-        cooldownDuration: JWKS_COOLDOWN_MS,
+        cooldownDuration: cooldownMs,
+        cacheMaxAge: maxAgeMs,
         timeoutDuration: JWKS_TIMEOUT_MS,
-        [customFetch]: fetchOnceInAWhile(),
+        [jwksCache]: fetched,
+        [customFetch]: fetchOnceInAWhile(cooldownMs),
       });
-      return (token, options) => jwtVerify(token, keySet, options);
+      const textOfKeys = textOnce();
+      return {
+        verify: (token, options) => jwtVerify(token, keySet, options),
+        keys: () => (keySet.fresh ? textOfKeys(fetched.jwks) : undefined),
+      };
     }
   }
+}
+
+/** As text, so that the same keys fetched again are the same; written once for each time that they are fetched. */
+function textOnce(): (keys: unknown) => string {
+  let last: unknown;
+  let text = '';
+  return (keys) => {
+    if (keys !== last) text = JSON.stringify(keys);
+    last = keys;
+    return text;
+  };
 }
 
 /**
  * jose's own cooldown begins with a fetch that went well. This one also begins with one that did not, so that a key server
  * in trouble is not asked again for each token that comes.
  */
-function fetchOnceInAWhile(): FetchImplementation {
+function fetchOnceInAWhile(cooldownMs: number): FetchImplementation {
   let failedUntilMs = 0;
   return async (url, options) => {
     if (performance.now() < failedUntilMs) throw new TypeError('The key server failed a moment ago');
-    failedUntilMs = performance.now() + JWKS_COOLDOWN_MS;
+    failedUntilMs = performance.now() + cooldownMs;
     const response = await fetch(url, options);
     if (response.ok && (await isKeySet(response.clone()))) failedUntilMs = 0;
     return response;
@@ -156,11 +214,12 @@ function toIdentity({ sub, scope, exp = 0 }: JWTPayload): Identity | undefined {
 }
 
 /** Details that help a well-meaning client and tell an attacker nothing new. */
-function classify(error: unknown): Verification {
+function classify(error: unknown, areKeysFetched: boolean): Verification {
   if (error instanceof errors.JWTExpired) return { kind: 'rejected', detail: 'The token has expired' };
   if (error instanceof errors.JWTClaimValidationFailed) {
     return { kind: 'rejected', detail: `The claim "${error.claim}" is missing or not as required` };
   }
+  if (!areKeysFetched) return { kind: 'rejected', detail: 'The token is not valid' };
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return { kind: 'keys_unavailable' };
   // jose's own class alone stands for an answer of the key server that is no key set.
   if (error instanceof errors.JOSEError && error.constructor !== errors.JOSEError) {
