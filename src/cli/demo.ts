@@ -79,11 +79,8 @@ async function play({ config, port, token, signal }: DevRun, size: DemoSize): Pr
   const publisher = createPublisher({ service: 'demo', connection, onDropped: tellDropped });
   try {
     const manager = await connection.jetstreamManager();
-    const demo = await Demo.open({ manager, appender, publisher, size, now: Date.now, signal });
-    const { untilMs } = await playHistory(demo);
-    if (signal.aborted) return;
-    process.stdout.write(demoGuide(demo.past, untilMs));
-    await demo.playLive(untilMs, { baseUrl: `http://${reachable(config.host)}:${port}`, token, onTrouble: tell });
+    const demo = await Demo.open({ connection, manager, appender, publisher, size, now: Date.now, signal });
+    await playDemo(demo, signal, { baseUrl: `http://${reachable(config.host)}:${port}`, token, onTrouble: tell });
   } finally {
     await publisher.close(CLOSE_TIMEOUT_MS);
     appender.close();
@@ -97,19 +94,35 @@ function reachable(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-async function playHistory(demo: Demo): Promise<{ untilMs: number }> {
-  const days = Math.round(demo.missingMs / 86_400_000);
-  const span = days >= 1 ? counted(days, 'day') : counted(Math.ceil(demo.missingMs / 60_000), 'minute');
-  tell(demo.isContinued ? `Going on where the demo was, ${span} ago` : `Playing ${span} of six services`);
+/** The last day, then what happens now, and beside that the days before. */
+async function playDemo(demo: Demo, signal: AbortSignal, way: Parameters<Demo['playLive']>[1]): Promise<void> {
+  tell(
+    `${demo.isContinued ? 'Going on, and filling in' : 'Playing'} ${spanOf(demo.missingMinutes)} of six services, the latest first`,
+  );
   const progress = new Progress('events');
+  let total = 0;
+  const onProgress = (events: number, share: number): void => {
+    total = events;
+    progress.update(events, Math.round(events / share));
+  };
+  const playEarlier = async (): Promise<void> => {
+    await demo.playEarlier(onProgress);
+    if (!signal.aborted) progress.finish(total);
+  };
   try {
-    const played = await demo.playHistory((events, share) => progress.update(events, Math.round(events / share)));
-    progress.finish(played.events);
-    return played;
-  } catch (error) {
+    const untilMs = await demo.playRecent(onProgress);
+    if (signal.aborted) return;
     progress.abandon();
-    throw error;
+    process.stdout.write(demoGuide(demo.past, untilMs));
+    await Promise.all([demo.playLive(untilMs, way), playEarlier()]);
+  } finally {
+    progress.abandon();
   }
+}
+
+function spanOf(minutes: number): string {
+  const days = Math.round(minutes / 1_440);
+  return days >= 1 ? counted(days, 'day') : counted(minutes, 'minute');
 }
 
 function counted(count: number, what: string): string {

@@ -3,69 +3,105 @@ import { subjectOf } from '../events/subjects.js';
 import { formatTime } from '../events/time.js';
 import type { Appender, AppendRequest } from '../stream/append.js';
 import { pause } from '../stream/stream-follower.js';
-import { type DemoEvent, eventsOfMinute, minuteOf } from './minute.js';
+import { eventsBetween } from './live.js';
+import { type DemoEvent, eventsOfMinute, MINUTE_MS, minuteOf } from './minute.js';
 import type { Story } from './story.js';
+import type { Stretch } from './stretches.js';
 
 const EVENTS_PER_CHUNK = 2_000;
 const MAX_TRIES = 20;
 
 export interface HistoryOptions {
   readonly appender: Pick<Appender, 'appendAll'>;
-  /** The first minute that is appended. */
-  readonly fromMinute: number;
-  readonly now: () => number;
   readonly signal: AbortSignal;
-  /** @param share of the time, 0 to 1 */
-  readonly onProgress: (events: number, share: number) => void;
-}
-
-export interface PlayedHistory {
-  /** Events that were appended, those that the log had already among them. */
-  readonly events: number;
-  /** Everything before this time has been appended. */
-  readonly untilMs: number;
+  /** Told of events that were appended, and of the minutes that the log has whole by them. Waited for. */
+  readonly onAppended: (events: number, minutes: Stretch) => Promise<void>;
 }
 
 /** The log does not take events. */
 export class HistoryRefused extends Error {}
 
 /**
- * Appends what happened from a minute on until now, in order. What the log or the tables have already is not counted
+ * Appends what happened in a stretch of minutes that are over, in order. What the log or the tables have already is not counted
  * again, since ids and times are the same.
  *
  * @throws HistoryRefused where the log takes nothing for long
  */
-export async function appendHistory(story: Story, options: HistoryOptions): Promise<PlayedHistory> {
-  const { fromMinute, now, signal, onProgress } = options;
-  const spanMinutes = Math.max(1, minuteOf(now()) - fromMinute);
-  let untilMs = now();
-  let chunk: DemoEvent[] = [];
-  let events = 0;
-  const send = async (share: number): Promise<void> => {
-    await appendChunk(chunk, options);
-    events += chunk.length;
-    chunk = [];
-    onProgress(events, share);
-  };
-  // The minute that goes on is the last, up to the moment at which it is reached.
-  for (let minute = fromMinute; minute <= minuteOf(untilMs) && !signal.aborted; minute += 1) {
-    if (minute === minuteOf(untilMs)) untilMs = now();
-    const until = untilMs;
-    chunk.push(...eventsOfMinute(story, minute).filter(({ occurredAtMs }) => occurredAtMs < until));
-    if (chunk.length >= EVENTS_PER_CHUNK) await send(Math.min(1, (minute - fromMinute + 1) / spanMinutes));
+export async function appendStretch(story: Story, stretch: Stretch, options: HistoryOptions): Promise<void> {
+  const { fromMinute, untilMinute } = stretch;
+  const chunk = new Chunk(fromMinute, options);
+  for (let minute = fromMinute; minute < untilMinute && !options.signal.aborted; minute += 1) {
+    await chunk.addMinute(eventsOfMinute(story, minute));
   }
-  if (!signal.aborted) await send(1);
-  return { events, untilMs };
+  await chunk.send();
 }
 
-async function appendChunk(chunk: readonly DemoEvent[], { appender, signal }: HistoryOptions): Promise<void> {
-  const requests = chunk.map(toRequest);
+/**
+ * As `appendStretch`, from a minute on until the clock is reached.
+ *
+ * @returns the time before which everything was appended, ms since 1970
+ */
+export async function appendUntilNow(
+  story: Story,
+  fromMinute: number,
+  now: () => number,
+  options: HistoryOptions,
+): Promise<number> {
+  const chunk = new Chunk(fromMinute, options);
+  let minute = fromMinute;
+  for (; minute < minuteOf(now()) && !options.signal.aborted; minute += 1) {
+    await chunk.addMinute(eventsOfMinute(story, minute));
+  }
+  // The minute that goes on, up to this moment.
+  const untilMs = now();
+  chunk.addPart([...eventsBetween(story, minute * MINUTE_MS, untilMs)]);
+  await chunk.send();
+  return untilMs;
+}
+
+/** Events on their way into the log, some thousand at a time. */
+class Chunk {
+  #events: DemoEvent[] = [];
+  #untilMinute: number;
+
+  constructor(
+    private fromMinute: number,
+    private readonly options: HistoryOptions,
+  ) {
+    this.#untilMinute = fromMinute;
+  }
+
+  async addMinute(events: readonly DemoEvent[]): Promise<void> {
+    this.#events.push(...events);
+    this.#untilMinute += 1;
+    if (this.#events.length >= EVENTS_PER_CHUNK) await this.send();
+  }
+
+  /** Of a minute that is not over. */
+  addPart(events: readonly DemoEvent[]): void {
+    this.#events.push(...events);
+  }
+
+  /** Nothing, once the signal has come. */
+  async send(): Promise<void> {
+    const events = this.#events;
+    const minutes = { fromMinute: this.fromMinute, untilMinute: this.#untilMinute };
+    this.#events = [];
+    this.fromMinute = this.#untilMinute;
+    if (await append(events, this.options)) await this.options.onAppended(events.length, minutes);
+  }
+}
+
+/** Whether all were appended, which they are not once the signal has come. */
+async function append(events: readonly DemoEvent[], { appender, signal }: HistoryOptions): Promise<boolean> {
+  const requests = events.map(toRequest);
   for (let tries = 1; !signal.aborted; tries += 1) {
     const result = await appender.appendAll(requests);
-    if (result.kind === 'stored') return;
+    if (result.kind === 'stored') return true;
     if (tries === MAX_TRIES) throw new HistoryRefused(`The log does not take the demo's history: ${result.reason}`);
     await pause(result.retryAfterSeconds * 1_000, signal);
   }
+  return false;
 }
 
 function toRequest({ id, occurredAtMs, event }: DemoEvent): AppendRequest {

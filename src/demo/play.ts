@@ -1,11 +1,12 @@
 import type { Publisher } from '../client/index.js';
 import type { Appender } from '../stream/append.js';
-import type { JetStreamManager } from '../stream/connection.js';
-import { appendHistory, type HistoryOptions, type PlayedHistory } from './history.js';
+import type { JetStreamManager, NatsConnection } from '../stream/connection.js';
+import { appendStretch, appendUntilNow, type HistoryOptions } from './history.js';
 import { playLive } from './live.js';
-import { readDemoLog } from './log-end.js';
-import { MINUTE_MS, minuteOf } from './minute.js';
+import { minuteOf } from './minute.js';
+import { PlayedMinutes } from './played-minutes.js';
 import { type Story, tellStory } from './story.js';
+import { latestFirst, minutesOf, missingOf, type Stretch } from './stretches.js';
 import { type WaysInOptions, waysIn } from './ways-in.js';
 
 /** How large a demo is. */
@@ -19,9 +20,11 @@ export interface DemoSize {
 /** Some 130,000 events in seven days. */
 export const DEMO_SIZE: DemoSize = { seed: 1, days: 7, sessionsPerMinute: 0.25 };
 
+/** As much as the page shows at first, so that it is full before anything older is played. */
 const DAY_MINUTES = 1_440;
 
 export interface DemoParts {
+  readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
   readonly appender: Appender;
   readonly publisher: Publisher;
@@ -30,56 +33,92 @@ export interface DemoParts {
   readonly signal: AbortSignal;
 }
 
-/** The story of this start, and the first minute of it that the log does not have whole. */
+/** The story of this start, and the minutes that the log does not have whole. */
 interface Plan {
   readonly begunMs: number;
   readonly startMs: number;
-  readonly fromMinute: number;
+  /** From here on until now comes first. */
+  readonly recentFromMinute: number;
+  /** What comes then, in this order. */
+  readonly earlier: readonly Stretch[];
 }
 
-/** The demo of one start: history first, from where the log has it, then what happens now. */
+/** @param share of the missing time that is played, 0 to 1 */
+export type OnProgress = (events: number, share: number) => void;
+
+/** The demo of one start: history first, the latest day before all others, then what happens now. */
 export class Demo {
+  /** What lies behind. */
+  readonly past: Story;
+  #events = 0;
+  #minutes = 0;
+
   constructor(
     private readonly parts: DemoParts,
     private readonly plan: Plan,
-  ) {}
-
-  /** Looks at how far the log is. */
-  static async open(parts: DemoParts): Promise<Demo> {
-    const startMs = parts.now();
-    const { begunMs = startMs, storedUntilMs = 0 } = await readDemoLog(parts.manager);
-    const earliest = minuteOf(startMs) - parts.size.days * DAY_MINUTES;
-    const fromMinute = Math.min(minuteOf(startMs), Math.max(earliest, minuteOf(storedUntilMs)));
-    return new Demo(parts, { begunMs, startMs, fromMinute });
+    private readonly played: PlayedMinutes,
+  ) {
+    this.past = this.#story(undefined);
   }
 
-  /** Whether an earlier start has left events that this one goes on behind. */
+  /** Looks at what the log has. */
+  static async open(parts: DemoParts): Promise<Demo> {
+    const played = await PlayedMinutes.open(parts.connection, parts.manager);
+    const startMs = parts.now();
+    return new Demo(
+      parts,
+      { ...planOf(played.all, parts.size.days, startMs), begunMs: played.begunMs ?? startMs },
+      played,
+    );
+  }
+
+  /** Whether an earlier start has left events that this one fills in and goes on behind. */
   get isContinued(): boolean {
     return this.plan.begunMs !== this.plan.startMs;
   }
 
-  /** What lies behind. */
-  get past(): Story {
-    return this.#story(undefined);
+  /** How much of the history is missing, in minutes. */
+  get missingMinutes(): number {
+    const { recentFromMinute, earlier, startMs } = this.plan;
+    return minutesOf(earlier) + Math.max(1, minuteOf(startMs) - recentFromMinute);
   }
 
-  /** How long the history is that is missing, ms. */
-  get missingMs(): number {
-    return this.plan.startMs - this.plan.fromMinute * MINUTE_MS;
+  /**
+   * Appends what is missing of the last day.
+   *
+   * @returns the time before which the log has everything of it, ms since 1970
+   * @throws HistoryRefused
+   */
+  async playRecent(onProgress: OnProgress): Promise<number> {
+    return await appendUntilNow(this.past, this.plan.recentFromMinute, this.parts.now, this.#history(onProgress));
   }
 
-  /** Appends what is missing up to now. @throws HistoryRefused */
-  playHistory(onProgress: HistoryOptions['onProgress']): Promise<PlayedHistory> {
-    const { appender, now, signal } = this.parts;
-    const { fromMinute } = this.plan;
-    return appendHistory(this.past, { appender, fromMinute, now, signal, onProgress });
+  /** Appends what is missing of the days before, the latest first. @throws HistoryRefused */
+  async playEarlier(onProgress: OnProgress): Promise<void> {
+    for (const stretch of this.plan.earlier) await appendStretch(this.past, stretch, this.#history(onProgress));
   }
 
   /** Sends what happens from `fromMs` on, and an incident soon after, until the signal. */
   async playLive(fromMs: number, way: Pick<WaysInOptions, 'baseUrl' | 'token' | 'onTrouble'>): Promise<void> {
     const { publisher, now, signal } = this.parts;
     const send = waysIn({ ...way, publisher, signal });
-    await playLive(this.#story(fromMs), { fromMs, now, signal, send });
+    const onPlayed = (minutes: Stretch): void => {
+      this.played.note(minutes).catch((error: unknown) => {
+        if (!signal.aborted) way.onTrouble(`how far the demo is could not be noted: ${String(error)}`);
+      });
+    };
+    await playLive(this.#story(fromMs), { fromMs, now, signal, send, onPlayed });
+  }
+
+  #history(onProgress: OnProgress): HistoryOptions {
+    const onAppended = async (events: number, minutes: Stretch): Promise<void> => {
+      await this.played.note(minutes);
+      this.#events += events;
+      this.#minutes += minutesOf([minutes]);
+      onProgress(this.#events, Math.min(1, this.#minutes / this.missingMinutes));
+    };
+    const { appender, signal } = this.parts;
+    return { appender, signal, onAppended };
   }
 
   #story(liveMs: number | undefined): Story {
@@ -87,4 +126,16 @@ export class Demo {
     const { begunMs, startMs } = this.plan;
     return tellStory({ seed, sessionsPerMinute, begunMs, startMs, liveMs });
   }
+}
+
+/** @param played what the log has */
+function planOf(played: readonly Stretch[], days: number, startMs: number): Omit<Plan, 'begunMs'> {
+  const untilMinute = minuteOf(startMs);
+  const missing = missingOf({ fromMinute: untilMinute - days * DAY_MINUTES, untilMinute }, played);
+  const inOrder = latestFirst(missing, DAY_MINUTES);
+  const [first] = inOrder;
+  if (first?.untilMinute === untilMinute)
+    return { startMs, recentFromMinute: first.fromMinute, earlier: inOrder.slice(1) };
+  // All that is missing up to now is the minute that goes on.
+  return { startMs, recentFromMinute: untilMinute, earlier: inOrder };
 }

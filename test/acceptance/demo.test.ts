@@ -4,7 +4,7 @@ import { createPublisher, type Publisher } from '../../src/client/index.js';
 import { eventsBetween } from '../../src/demo/live.js';
 import { MINUTE_MS, minuteOf } from '../../src/demo/minute.js';
 import { Demo, type DemoSize } from '../../src/demo/play.js';
-import { LIVE_INCIDENT, tellStory } from '../../src/demo/story.js';
+import { LIVE_INCIDENT } from '../../src/demo/story.js';
 import type { Dashboard } from '../../src/queries/dashboard.js';
 import { Appender } from '../../src/stream/append.js';
 import { ConnectionWatch, connectNats, type NatsConnection } from '../../src/stream/connection.js';
@@ -13,7 +13,8 @@ import { runHere } from '../support/command-line.js';
 import { waitFor } from '../support/servers.js';
 import { startTestService, type TestService } from '../support/service.js';
 
-const SIZE: DemoSize = { seed: 3, days: 1, sessionsPerMinute: 0.3 };
+const SIZE: DemoSize = { seed: 3, days: 2, sessionsPerMinute: 0.12 };
+const DAY_MINUTES = 1_440;
 const FOLD_TIMEOUT_MS = 120_000;
 const ALERT_TIMEOUT_MS = 120_000;
 /** Shorter than what lies between two starts here, so that the tables have to know what was there, too. */
@@ -51,14 +52,7 @@ test.after(async () => {
 async function start(signal = new AbortController().signal): Promise<Demo> {
   const { connection, appender, publisher } = stage();
   const manager = await connection.jetstreamManager();
-  return await Demo.open({ manager, appender, publisher, size: SIZE, now: Date.now, signal });
-}
-
-/** Plays what is missing and waits until it is folded. */
-async function catchUp(demo: Demo): Promise<{ untilMs: number }> {
-  const played = await demo.playHistory(() => undefined);
-  await untilFolded();
-  return played;
+  return await Demo.open({ connection, manager, appender, publisher, size: SIZE, now: Date.now, signal });
 }
 
 async function untilFolded(): Promise<void> {
@@ -76,41 +70,62 @@ async function messages(): Promise<number> {
   return (await manager.streams.info(EVENTS_STREAM)).state.messages;
 }
 
-/** Requests and user events that the service counts in the two days until a minute that is over. */
-async function counted(untilMs: number): Promise<{ requests: number; events: number }> {
-  const [from, to] = [untilMs - 2_880 * MINUTE_MS, untilMs].map((ms) => new Date(ms).toISOString());
+/** Requests and user events. */
+interface Counts {
+  readonly requests: number;
+  readonly events: number;
+}
+
+/** What the service counts from a minute on until another, both over. */
+async function counted(fromMinute: number, untilMinute: number): Promise<Counts> {
+  const [from, to] = [fromMinute, untilMinute].map((minute) => new Date(minute * MINUTE_MS).toISOString());
   const answer = await stage().service.client.get(`/metrics/dashboard?from=${from}&to=${to}&interval=1h`);
   const { summary, top } = answer.json() as Dashboard;
   return { requests: summary.api.requests, events: top.event_types.reduce((sum, each) => sum + each.events, 0) };
 }
 
-let begunMs = 0;
-let untilMs = 0;
+/** What happened according to the story. */
+function told({ past }: Demo, fromMinute: number, untilMinute: number): Counts {
+  const events = [...eventsBetween(past, fromMinute * MINUTE_MS, untilMinute * MINUTE_MS)];
+  const of = (kind: string): number => events.filter(({ event }) => event.kind === kind).length;
+  return { requests: of('api'), events: of('user') };
+}
 
-test('killed in the middle of its history, it goes on where that ends, and nothing counts twice', async () => {
-  begunMs = Date.now();
-  const killed = new AbortController();
-  const first = await start(killed.signal);
+const NOTHING: Counts = { requests: 0, events: 0 };
+const killed = new AbortController();
+let first: Demo | undefined;
+let begunMinute = 0;
+
+test('the last day is whole in the tables before anything older is there', async () => {
+  begunMinute = minuteOf(Date.now());
+  first = await start(killed.signal);
   assert.not(first.isContinued);
-  await first.playHistory((_events, share) => {
-    if (share > 0.4) killed.abort();
+  assert.is(first.missingMinutes, SIZE.days * DAY_MINUTES);
+  const untilMinute = minuteOf(await first.playRecent(() => undefined));
+  await untilFolded();
+  const dayMinute = begunMinute - DAY_MINUTES + 1;
+  assert.equal(await counted(dayMinute, untilMinute), told(first, dayMinute, untilMinute));
+  assert.equal(await counted(begunMinute - 2 * DAY_MINUTES, begunMinute - DAY_MINUTES - 1), NOTHING);
+});
+
+test('killed in the middle of its history, it fills in what is missing, and nothing counts twice', async () => {
+  if (first === undefined) throw new Error('not begun');
+  await first.playEarlier((_events, share) => {
+    if (share > 0.7) killed.abort();
   });
   const half = await messages();
-  await untilFolded();
   const second = await start();
   assert.ok(second.isContinued);
-  const missing = second.missingMs / MINUTE_MS;
+  const missing = second.missingMinutes;
   assert.ok(missing > 100 && missing < 1_000, `${missing} minutes are missing`);
-  ({ untilMs } = await catchUp(second));
+  await second.playRecent(() => undefined);
+  await second.playEarlier(() => undefined);
+  await untilFolded();
   assert.ok((await messages()) > half && half > 1_000, `${half} messages before it went on`);
-
-  const endMs = minuteOf(untilMs) * MINUTE_MS;
-  // The story tells of times before this start and after: none of them is in the dashboard's range but the past.
-  const story = tellStory({ ...SIZE, begunMs, startMs: begunMs });
-  const expected = [...eventsBetween(story, minuteOf(begunMs - 1_440 * MINUTE_MS) * MINUTE_MS, endMs)];
-  const { requests, events } = await counted(endMs);
-  assert.is(requests, expected.filter(({ event }) => event.kind === 'api').length);
-  assert.is(events, expected.filter(({ event }) => event.kind === 'user').length);
+  const fromMinute = begunMinute - 2 * DAY_MINUTES;
+  assert.equal(await counted(fromMinute, begunMinute), told(first, fromMinute, begunMinute));
+  const third = await start();
+  assert.ok(third.missingMinutes < 100, `${third.missingMinutes} minutes are missing`);
 });
 
 test('the page has something in each of its sections, of six services', async () => {
