@@ -1,65 +1,59 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findInstalled, freePort, isRunning } from '../../src/devservices/index.js';
 import { documented } from '../support/documented.js';
+import { canStartServers, NpmProject } from '../support/npm-project.js';
 import { NpmStart } from '../support/npm-start.js';
-import { copyProject, pathWithoutServers } from '../support/project-copy.js';
+import { pathWithoutServers } from '../support/project-copy.js';
 import { waitFor } from '../support/servers.js';
 
+/** The promise of Ctrl-C. */
 const STOP_BOUND_MS = 10_000;
-const READY = 'Ctrl-C stops';
 
-/** Without apt-get and without nats-server there is nothing to start `npm start` with. */
-const canRun = findInstalled({ root: tmpdir() }).missing.length === 0 || existsSync('/usr/bin/apt-get');
 const test = suite('npm start');
-const scenario = canRun ? test : test.skip;
-
-let folder = '';
-let env: NodeJS.ProcessEnv = {};
-let running: NpmStart | undefined;
+const scenario = canStartServers() ? test : test.skip;
+const project = new NpmProject();
+const { folder } = project;
 
 test.before(async () => {
-  folder = copyProject();
-  env = { ...process.env, PORT: String(await freePort()), METRICS_PRIVATE_SERVERS: '1' };
+  const env = { ...process.env, PORT: String(await freePort()), METRICS_PRIVATE_SERVERS: '1' };
+  project.env = env;
   if (!existsSync('/usr/bin/apt-get')) return;
   // Postgres is not what is missing on most machines, and the larger download by far.
   const { postgresBin } = findInstalled({ root: folder }).programs;
   const extra = postgresBin === '' ? [] : ['postgres', 'initdb'].map((name) => join(postgresBin, name));
-  env = { ...env, PATH: pathWithoutServers(folder, extra), METRICS_SERVERS_FROM_PATH_ONLY: '1' };
+  project.env = { ...env, PATH: pathWithoutServers(folder, extra), METRICS_SERVERS_FROM_PATH_ONLY: '1' };
 });
-test.after(async () => {
-  if (running !== undefined && !running.hasEnded) running.signal('SIGTERM', 'group');
-  await running?.ended(STOP_BOUND_MS);
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-});
+test.after(() => project.remove());
 
 const [START = '', TEST = ''] = documented('README.md', 'Two commands', 'npm');
 
-async function start(): Promise<NpmStart> {
-  running = new NpmStart(folder, env, { args: START.split(' ').slice(1), dataFolder: 'dev' });
-  await running.line(READY);
-  return running;
+function start(): Promise<NpmStart> {
+  return project.start('Ctrl-C stops', { args: START.split(' ').slice(1), dataFolder: 'dev' });
+}
+
+function stop(signal: NodeJS.Signals, to: 'npm' | 'group'): Promise<void> {
+  return project.stop(signal, to, STOP_BOUND_MS);
 }
 
 /** What the printed curl line answers when it is pasted. */
 function paste(line: string): { status: number; body: unknown } {
-  const result = spawnSync('bash', ['-c', `${line} -w '\n%{http_code}'`], { encoding: 'utf8', env });
+  const result = spawnSync('bash', ['-c', `${line} -w '\n%{http_code}'`], { encoding: 'utf8', env: project.env });
   const [body = '', status = ''] = result.stdout.split(/\n(?=\d+$)/);
   return { status: Number(status), body: JSON.parse(body || 'null') };
 }
 
 async function sendEvent(npm: NpmStart): Promise<number> {
-  return paste(await npm.line(`curl -sS -X POST http://localhost:${env.PORT}/metrics/events`)).status;
+  return paste(await npm.line(`curl -sS -X POST http://localhost:${project.env.PORT}/metrics/events`)).status;
 }
 
 /** Waits until the printed line for the summary tells of so many logins. */
 async function seeLogins(npm: NpmStart, count: number): Promise<void> {
-  const line = await npm.line(`curl -sS http://localhost:${env.PORT}/metrics/summary`);
+  const line = await npm.line(`curl -sS http://localhost:${project.env.PORT}/metrics/summary`);
   let last: unknown;
   await waitFor(`${count} logins in the summary`, () => {
     last = paste(line).body;
@@ -70,27 +64,15 @@ async function seeLogins(npm: NpmStart, count: number): Promise<void> {
   });
 }
 
-/** Stops and checks that nothing of it runs 10 s later. */
-async function stop(npm: NpmStart, signal: NodeJS.Signals, to: 'npm' | 'group'): Promise<void> {
-  const { service, servers } = npm.pids();
-  assert.is(servers.length, 3, 'all three servers are ours');
-  npm.signal(signal, to);
-  if (to === 'group') npm.signal(signal, to); // A second Ctrl-C is harmless.
-  const all = [service, ...servers];
-  await waitFor('the end of all', () => (all.some(isRunning) ? undefined : true), STOP_BOUND_MS);
-  assert.is(await npm.ended(STOP_BOUND_MS), 0, npm.output);
-  running = undefined;
-}
-
 scenario(
   'on a machine without nats-server and redis-server it ends with an address and curl lines that work',
   async () => {
     const npm = await start();
-    assert.match(await npm.line('Dashboard:'), new RegExp(`http://localhost:${env.PORT}/#token=ey`));
+    assert.match(await npm.line('Dashboard:'), new RegExp(`http://localhost:${project.env.PORT}/#token=ey`));
     assert.is(await sendEvent(npm), 202);
     await seeLogins(npm, 1);
     assert.is(statSync(join(folder, '.data', 'jwt-secret')).mode & 0o777, 0o600);
-    await stop(npm, 'SIGINT', 'npm');
+    await stop('SIGINT', 'npm');
   },
 );
 
@@ -99,7 +81,7 @@ scenario('a second start keeps the data, and a Ctrl-C for the whole group ends i
   await seeLogins(npm, 1);
   assert.is(await sendEvent(npm), 202);
   await seeLogins(npm, 2);
-  await stop(npm, 'SIGINT', 'group');
+  await stop('SIGINT', 'group');
 });
 
 scenario('after a kill -9 the next start goes on with the servers that were left', async () => {
@@ -116,13 +98,13 @@ scenario('after a kill -9 the next start goes on with the servers that were left
 });
 
 scenario('a second npm start beside it says that it already runs, and does no harm', async () => {
-  const first = running;
+  const first = project.running;
   if (first === undefined) throw new Error('the scenario before has left none running');
-  const second = new NpmStart(folder, env);
+  const second = new NpmStart(folder, project.env);
   assert.is(await second.ended(STOP_BOUND_MS), 1, second.output);
   assert.match(second.output, `already runs in this folder (process ${first.pids().service})`);
   await seeLogins(first, 3);
-  await stop(first, 'SIGTERM', 'npm');
+  await stop('SIGTERM', 'npm');
 });
 
 scenario('a taken PORT is one clear line and status 2, and starts nothing', async () => {
@@ -130,7 +112,7 @@ scenario('a taken PORT is one clear line and status 2, and starts nothing', asyn
   const port = await freePort();
   await new Promise<void>((resolve) => other.listen(port, resolve));
   try {
-    const npm = new NpmStart(folder, { ...env, PORT: String(port) });
+    const npm = new NpmStart(folder, { ...project.env, PORT: String(port) });
     assert.is(await npm.ended(STOP_BOUND_MS), 2, npm.output);
     assert.match(npm.output, `PORT ${port} is taken`);
     assert.not.match(npm.output, 'started on port');
