@@ -42,6 +42,7 @@ export async function createHttpServer(
   });
   const fastify: FastifyInstance = adapter.getInstance();
   fastify.server.maxConnections = MAX_CONNECTIONS;
+  closeUnused(fastify);
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   fastify.addHook('onSend', (_request, reply, _payload, done) => {
@@ -57,6 +58,22 @@ export async function createHttpServer(
   app.useGlobalGuards(guard);
   app.useGlobalFilters(new ProblemFilter(logger));
   return app;
+}
+
+/**
+ * Ends, when the server is closed, connections over which nothing has come. Browsers open some ahead; Node.js does not count
+ * them among the idle ones, and would wait until their first request is overdue.
+ */
+function closeUnused(fastify: FastifyInstance): void {
+  const sockets = new Set<Socket>();
+  fastify.server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  fastify.addHook('preClose', (done) => {
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    done();
+  });
 }
 
 const CLIENT_ERRORS: Readonly<Record<string, ProblemName>> = {
