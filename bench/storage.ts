@@ -4,7 +4,7 @@
  * each place is asked for its size. Postgres writes its log as in production.
  */
 
-import { appendHistory } from '../src/demo/history.js';
+import { appendStretch } from '../src/demo/history.js';
 import { MINUTE_MS, minuteOf } from '../src/demo/minute.js';
 import { DEMO_SIZE } from '../src/demo/play.js';
 import { tellStory } from '../src/demo/story.js';
@@ -53,14 +53,17 @@ try {
   const walBefore = await readWalBytes(pool);
   const log = await openLog(servers.nats.url, { appender: { maxInFlight: 4_000, ackTimeoutMs: 30_000 } });
   const nowMs = Date.now();
-  const { events } = await appendHistory(
+  const untilMinute = minuteOf(nowMs);
+  let events = 0;
+  await appendStretch(
     tellStory({ seed: 1, sessionsPerMinute, begunMs: nowMs, startMs: nowMs, liveMs: undefined }),
+    { fromMinute: untilMinute - days * (86_400_000 / MINUTE_MS), untilMinute },
     {
       appender: log.appender,
-      fromMinute: minuteOf(nowMs) - days * (86_400_000 / MINUTE_MS),
-      now: () => nowMs,
       signal: new AbortController().signal,
-      onProgress: () => undefined,
+      onAppended: async (appended) => {
+        events += appended;
+      },
     },
   );
   const client = await service.client();
