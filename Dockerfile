@@ -5,9 +5,11 @@ COPY package.json package-lock.json ./
 # No package needs a script of its own to be installed. The compiler is an optional package of this platform.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
-RUN npm run build
-# What serving does not need goes. Of redoc one file is served, which holds all that redoc's own dependencies would bring.
-RUN mkdir /kept && cp --parents node_modules/redoc/LICENSE node_modules/redoc/package.json node_modules/redoc/bundles/redoc.standalone.js* /kept \
+# What serving does not need goes in the same step, which keeps layers small. Of redoc one file is served, which holds all that
+# redoc's own dependencies would bring.
+RUN npm run build \
+  && mkdir /kept \
+  && cp --parents node_modules/redoc/LICENSE node_modules/redoc/package.json node_modules/redoc/bundles/redoc.standalone.js* /kept \
   && npm uninstall redoc --ignore-scripts --omit=dev --omit=optional --no-audit --no-fund \
   && cp -r /kept/node_modules . \
   && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
@@ -25,8 +27,8 @@ COPY config/alerts.yaml config/business.yaml config/sources.yaml ./config/
 # The user that the base image has for this. Nothing is written to the file system: it may be read-only.
 USER node
 EXPOSE 8005
-# Liveness. Whether it can do its work is asked of /health/detailed.
+# Liveness. Whether it can do its work is asked of /health/detailed. PORT may stand in quotes, as in an env-file.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=40s --retries=3 \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8005}/health`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT?.replace(/[^0-9]/g, '') || 8005}/health`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "--enable-source-maps", "dist/src/main.js"]
 CMD ["serve"]

@@ -16,6 +16,8 @@ const NEEDED = {
   'docker-compose': ['docker-compose'],
   debootstrap: ['debootstrap'],
   prometheus: ['prometheus'],
+  // What health checks of docker-compose.yml ask with; the real images have busybox's.
+  wget: ['wget'],
 };
 const INSTALL_TIMEOUT_MS = 300_000;
 const SERVICE_TIMEOUT_MS = 20_000;
@@ -143,6 +145,8 @@ export async function prepareContainers({ root, node, programs, print, signal })
     ...process.env,
     CONTAINERS_CONF: join(dir, 'containers.conf'),
     CONTAINERS_REGISTRIES_CONF: join(dir, 'registries.conf'),
+    // HEALTHCHECK is no part of the format that podman makes unless told.
+    BUILDAH_FORMAT: 'docker',
   };
   writeFileSync(env.CONTAINERS_CONF, SETTINGS);
   writeFileSync(env.CONTAINERS_REGISTRIES_CONF, REGISTRIES);
@@ -164,8 +168,8 @@ export async function prepareContainers({ root, node, programs, print, signal })
   try {
     print('making images from the programs on this machine');
     const images = { ...IMAGES, ...(await readComposeImages(root)) };
-    const prometheus = realpathSync(programPath('prometheus'));
-    importImages({ podman, env, dir, images, programs: { ...programs, prometheus }, root, node, print });
+    const [prometheus, wget] = ['prometheus', 'wget'].map((name) => realpathSync(programPath(name)));
+    importImages({ podman, env, dir, images, programs: { ...programs, prometheus, wget }, root, node, print });
     signal.throwIfAborted();
     const socket = join(dir, 'podman.sock');
     service = spawn(podman[0], [...podman.slice(1), 'system', 'service', '--time=0', `unix://${socket}`], {
@@ -175,9 +179,8 @@ export async function prepareContainers({ root, node, programs, print, signal })
     });
     await waitForSocket(socket, service);
     const engine = { DOCKER_HOST: `unix://${socket}`, TESTCONTAINERS_RYUK_DISABLED: 'true' };
-    // HEALTHCHECK is no part of the format that podman makes unless told.
-    const { CONTAINERS_CONF, CONTAINERS_REGISTRIES_CONF } = env;
-    const settings = { CONTAINERS_CONF, CONTAINERS_REGISTRIES_CONF, BUILDAH_FORMAT: 'docker' };
+    const { CONTAINERS_CONF, CONTAINERS_REGISTRIES_CONF, BUILDAH_FORMAT } = env;
+    const settings = { CONTAINERS_CONF, CONTAINERS_REGISTRIES_CONF, BUILDAH_FORMAT };
     const PATH = `${writeDocker(dir, podman)}${delimiter}${process.env.PATH}`;
     // Ports are mapped to this machine, also where this machine is a container itself.
     return { env: { ...engine, ...settings, PATH, TESTCONTAINERS_HOST_OVERRIDE: '127.0.0.1' }, close };

@@ -21,6 +21,8 @@ fi
 exec $bin/postgres -D $data -c 'listen_addresses=*' -c unix_socket_directories=/var/run/postgresql -c jit=off
 `;
 const POSTGRES_UID = 70;
+const REDIS_UID = 999;
+const NOBODY_UID = 65_534;
 
 function run(command, args, options = {}) {
   const result = spawnSync(command, args, { encoding: 'utf8', timeout: 120_000, ...options });
@@ -31,6 +33,19 @@ function run(command, args, options = {}) {
 function copyInto(fs, path) {
   mkdirSync(join(fs, dirname(path)), { recursive: true });
   cpSync(path, join(fs, path), { recursive: true, dereference: true });
+}
+
+/** One line for each user, as the real images have them. */
+function writeUsers(fs, ...users) {
+  mkdirSync(join(fs, 'etc'), { recursive: true });
+  const lines = users.map(({ name, id, home, shell = '' }) => `${name}:x:${id}:${id}::${home}:${shell}\n`);
+  writeFileSync(join(fs, 'etc', 'passwd'), lines.join(''));
+}
+
+/** A folder of the image that a user may write to; a volume there begins with that owner. */
+function ownedFolder(fs, path, id) {
+  mkdirSync(join(fs, path), { recursive: true });
+  run('chown', [`${id}:${id}`, join(fs, path)]);
 }
 
 /** A program and the libraries that the loader names for it. */
@@ -45,6 +60,7 @@ function copyProgram(fs, program, env) {
 function natsImage(fs, programs) {
   const program = realpathSync(programs.natsServer);
   copyProgram(fs, program, programs.env);
+  copyProgram(fs, programs.wget, {});
   mkdirSync(join(fs, 'data'));
   return [`ENTRYPOINT ${JSON.stringify([program])}`];
 }
@@ -54,9 +70,12 @@ function redisImage(fs, programs) {
   const program = realpathSync(programs.redisServer);
   copyProgram(fs, program, programs.env);
   cpSync(join(fs, program), join(fs, dirname(program), 'redis-server'));
-  mkdirSync(join(fs, 'data'), { recursive: true });
+  copyProgram(fs, join(dirname(programs.redisServer), 'redis-cli'), programs.env);
+  writeUsers(fs, { name: 'redis', id: REDIS_UID, home: '/data' });
+  ownedFolder(fs, 'data', REDIS_UID);
   const command = [join(dirname(program), 'redis-server'), '--protected-mode', 'no', '--dir', '/data'];
-  return [`ENTRYPOINT ${JSON.stringify(command)}`];
+  const path = `ENV PATH=${dirname(programs.redisServer)}:/bin:/usr/bin`;
+  return [`ENTRYPOINT ${JSON.stringify(command)}`, path];
 }
 
 function postgresImage(fs, programs) {
@@ -70,17 +89,14 @@ function postgresImage(fs, programs) {
   for (const program of ['/bin/sh', '/bin/sleep']) copyProgram(fs, realpathSync(program), {});
   mkdirSync(join(fs, 'bin'), { recursive: true });
   cpSync(realpathSync('/bin/sh'), join(fs, 'bin', 'sh'));
-  mkdirSync(join(fs, 'etc'), { recursive: true });
-  writeFileSync(join(fs, 'etc', 'passwd'), `postgres:x:${POSTGRES_UID}:${POSTGRES_UID}::/tmp:/bin/sh\n`);
+  writeUsers(fs, { name: 'postgres', id: POSTGRES_UID, home: '/tmp', shell: '/bin/sh' });
   const entrypoint = join(fs, 'entrypoint.sh');
   writeFileSync(entrypoint, POSTGRES_ENTRYPOINT.replaceAll('@BIN@', bin));
   chmodSync(entrypoint, 0o755);
   mkdirSync(join(fs, 'tmp'));
   chmodSync(join(fs, 'tmp'), 0o1777);
-  for (const path of ['var/lib/postgresql/data', 'var/run/postgresql']) {
-    mkdirSync(join(fs, path), { recursive: true });
-    run('chown', [`${POSTGRES_UID}:${POSTGRES_UID}`, join(fs, path)]);
-  }
+  for (const path of ['var/lib/postgresql/data', 'var/run/postgresql']) ownedFolder(fs, path, POSTGRES_UID);
+  chmodSync(join(fs, 'var/run/postgresql'), 0o3777);
   const path = `ENV PATH=${bin}:/bin:/usr/bin`;
   return ['ENTRYPOINT ["/bin/sh", "/entrypoint.sh"]', path, `USER ${POSTGRES_UID}`, 'STOPSIGNAL SIGINT'];
 }
@@ -88,11 +104,9 @@ function postgresImage(fs, programs) {
 /** As the official image: its user, its folder, and its data below that. */
 function prometheusImage(fs, programs) {
   copyProgram(fs, programs.prometheus, {});
-  const data = join(fs, 'prometheus');
-  mkdirSync(data);
-  mkdirSync(join(fs, 'etc'));
-  writeFileSync(join(fs, 'etc', 'passwd'), 'nobody:x:65534:65534::/:/\n');
-  run('chown', ['65534:65534', data]);
+  copyProgram(fs, programs.wget, {});
+  writeUsers(fs, { name: 'nobody', id: NOBODY_UID, home: '/' });
+  ownedFolder(fs, 'prometheus', NOBODY_UID);
   return [`ENTRYPOINT ${JSON.stringify([programs.prometheus])}`, 'WORKDIR /prometheus', 'USER nobody'];
 }
 

@@ -1,17 +1,17 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
 import { IMAGES } from '../../src/devservices/images.js';
+import { readDashboards, readQueries, withoutVariables } from '../support/dashboards.js';
 import { isInstalled } from '../support/prometheus-server.js';
 import { testPrograms } from '../support/servers.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const PROMETHEUS = join(ROOT, 'config/prometheus');
-const DASHBOARDS = join(ROOT, 'config/grafana/dashboards');
 
 const test = suite('files for NATS, Prometheus, Grafana and Docker');
 const withPromtool = isInstalled('promtool') ? test : test.skip;
@@ -30,29 +30,16 @@ function read(path: string): string {
 
 interface Rule {
   readonly record?: string;
+  readonly alert?: string;
+  readonly labels?: { readonly severity: string };
   readonly expr: string;
 }
 interface RuleFile {
   readonly groups: readonly { readonly rules: readonly Rule[] }[];
 }
-interface Dashboard {
-  readonly uid: string;
-  readonly panels: readonly { readonly title: string; readonly targets: readonly { readonly expr: string }[] }[];
-  readonly templating: { readonly list: readonly { readonly name: string }[] };
-}
-
 function readRules(name: string): Rule[] {
   const file: RuleFile = parse(read(`config/prometheus/${name}`));
   return file.groups.flatMap(({ rules }) => rules);
-}
-
-function readDashboards(): Dashboard[] {
-  return readdirSync(DASHBOARDS).map((name): Dashboard => JSON.parse(readFileSync(join(DASHBOARDS, name), 'utf8')));
-}
-
-/** Grafana puts its variables in before it asks; any value does to see whether the rest can be parsed. */
-function withoutVariables(expr: string): string {
-  return expr.replaceAll(/\$__(?:rate_interval|range)/g, '5m').replaceAll(/\$(?:service|instance)/g, '.*');
 }
 
 /** `by (service, le)` names labels. */
@@ -72,12 +59,44 @@ withPromtool('Prometheus takes its configuration, and the rules pass their tests
   run('promtool', ['test', 'rules', 'rules.test.yml']);
 });
 
-withPromtool("every query of Grafana's dashboards can be parsed", () => {
-  const exprs = readDashboards().flatMap(({ panels }) =>
-    panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
+interface AlertTest {
+  readonly alertname: string;
+  readonly exp_alerts: readonly unknown[];
+}
+interface RuleTests {
+  readonly tests: readonly {
+    readonly promql_expr_test?: readonly { readonly expr: string }[];
+    readonly alert_rule_test?: readonly AlertTest[];
+  }[];
+}
+
+test('every alerting rule is tested where it fires and where it does not, every recording rule too', () => {
+  const { tests }: RuleTests = parse(read('config/prometheus/rules.test.yml'));
+  const rows = tests.flatMap(({ alert_rule_test: of = [] }) => of);
+  const names = (fires: boolean): string[] =>
+    [...new Set(rows.filter(({ exp_alerts: of }) => of.length > 0 === fires).map(({ alertname }) => alertname))].sort();
+  const alerts = readRules('alerting.rules.yml').flatMap(({ alert }) => alert ?? []);
+  assert.equal(names(true), [...alerts].sort());
+  assert.equal(names(false), [...alerts].sort());
+  const queries = tests.flatMap(({ promql_expr_test: of = [] }) => of.map(({ expr }) => expr)).join(' ');
+  const recorded = readRules('recording.rules.yml').flatMap(({ record }) => record ?? []);
+  assert.equal(
+    recorded.filter((name) => !queries.includes(name)),
+    [],
   );
-  assert.ok(exprs.length > 20);
-  const rules = exprs.map((expr, index) => ({ record: `query:${index}`, expr: withoutVariables(expr) }));
+});
+
+test('the rules of config/alerts.yaml are there for Prometheus, with their severity', () => {
+  const ours: { alerts: { name: string; severity: string }[] } = parse(read('config/alerts.yaml'));
+  assert.ok(ours.alerts.length > 0);
+  const theirs = new Map(readRules('alerting.rules.yml').map(({ alert, labels }) => [alert, labels?.severity]));
+  for (const { name, severity } of ours.alerts) assert.is(theirs.get(name), severity, name);
+});
+
+withPromtool("every query of Grafana's dashboards can be parsed", () => {
+  const queries = readQueries();
+  assert.ok(queries.length > 20);
+  const rules = queries.map(({ expr }, index) => ({ record: `query:${index}`, expr: withoutVariables(expr) }));
   const folder = mkdtempSync(join(tmpdir(), 'metrics-test-queries-'));
   try {
     writeFileSync(join(folder, 'queries.yml'), stringify({ groups: [{ name: 'queries', rules }] }));
@@ -91,8 +110,7 @@ test('every series that a rule or a dashboard asks for is one that the service o
   const documented = new Set(Array.from(read('docs/metrics.md').matchAll(/^\| `([a-z_]+)`/gm), ([, name]) => name));
   const rules = ['recording.rules.yml', 'alerting.rules.yml'].flatMap(readRules);
   const recorded = new Set(rules.map(({ record }) => record));
-  const queries = readDashboards().flatMap(({ panels }) => panels.flatMap(({ targets }) => targets));
-  const asked = [...rules, ...queries].flatMap(({ expr }) =>
+  const asked = [...rules, ...readQueries()].flatMap(({ expr }) =>
     Array.from(
       withoutGrouping(expr).matchAll(/(?<![\w:$"{,])([a-z]+[a-z_]*[_:][a-z0-9_:]+)(?=[{[) ]|$)/g),
       ([, name]) => name ?? '',
@@ -127,18 +145,87 @@ test('dashboards have their own names, and use no variable that they do not defi
   }
 });
 
-interface Compose {
-  readonly services: Readonly<Record<string, { readonly image: string; readonly volumes?: readonly string[] }>>;
+interface ComposeService {
+  readonly image: string;
+  readonly volumes?: readonly string[];
+  readonly ports?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly cap_drop?: readonly string[];
+  readonly security_opt?: readonly string[];
+  readonly read_only?: boolean;
+  readonly restart?: string;
+  readonly mem_limit?: string;
+  readonly pids_limit?: number;
+  readonly stop_grace_period?: string;
+  readonly healthcheck?: object;
+  readonly depends_on?: unknown;
+}
+
+function readCompose(): Readonly<Record<string, ComposeService>> {
+  const { services }: { services: Record<string, ComposeService> } = parse(read('docker-compose.yml'), { merge: true });
+  return services;
 }
 
 test('docker-compose.yml runs the servers that `npm start` would run, with files that are there', () => {
-  const { services }: Compose = parse(read('docker-compose.yml'));
+  const services = readCompose();
   for (const [kind, { name }] of Object.entries(IMAGES)) assert.is(services[kind]?.image, name);
   const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
     volumes.filter((each) => each.startsWith('./')),
   );
-  assert.is(mounted.length, 4);
-  for (const volume of mounted) assert.ok(existsSync(join(ROOT, volume.split(':')[0] ?? '')), volume);
+  assert.is(mounted.length, 5);
+  for (const volume of mounted) {
+    assert.ok(existsSync(join(ROOT, volume.split(':')[0] ?? '')), volume);
+    assert.match(volume, /:ro$/);
+  }
+});
+
+test('each of its containers may do what it has to and no more, has limits, and is published here alone', () => {
+  const services = Object.entries(readCompose());
+  assert.is(services.length, 6);
+  for (const [name, service] of services) {
+    assert.equal(service.cap_drop, ['ALL'], name);
+    assert.equal(service.security_opt, ['no-new-privileges:true'], name);
+    assert.is(service.restart, 'unless-stopped', name);
+    assert.match(service.mem_limit ?? '', /^\d+[gm]$/, name);
+    assert.ok(service.pids_limit !== undefined && service.stop_grace_period !== undefined, name);
+    for (const port of service.ports ?? []) assert.match(port, /^127\.0\.0\.1:/, name);
+    // The service's image has a health check of its own.
+    if (name === 'metrics-service') continue;
+    assert.ok(service.healthcheck !== undefined, name);
+    assert.match(service.image, /:v?\d+\.?[\d.]*(?:-\w+)?$/, name);
+  }
+  // Grafana unpacks plugins into its own tree.
+  const writable = services.filter(([, service]) => service.read_only !== true).map(([name]) => name);
+  assert.equal(writable, ['grafana']);
+  const [, own] = services.find(([name]) => name === 'metrics-service') ?? [];
+  const healthy = { condition: 'service_healthy' };
+  assert.equal(own?.depends_on, { nats: healthy, postgres: healthy, redis: healthy });
+});
+
+/** Not handed on by docker-compose.yml: where its own servers are, how it listens and divides work, and files, which are in config/. */
+const NOT_HANDED_ON = [
+  'PORT',
+  'HOST',
+  'ROLE',
+  'NATS_CREDS',
+  'NATS_TOKEN',
+  'REDIS_PORT',
+  'REDIS_PASSWORD',
+  'REDIS_DB',
+  'METRICS_STREAM_REPLICAS',
+  'SOURCES_FILE',
+  'BUSINESS_FILE',
+  'ALERTS_FILE',
+];
+
+test('docker-compose.yml hands on every variable of .env.example that can differ there', () => {
+  const names = Array.from(read('.env.example').matchAll(/^#([A-Z_]+)=/gm), ([, name]) => name ?? '');
+  const { environment = {} } = readCompose()['metrics-service'] ?? {};
+  assert.equal(names.filter((name) => !(name in environment)).sort(), [...NOT_HANDED_ON].sort());
+  const own = new Set(['NATS_URL', 'DATABASE_URL', 'REDIS_HOST']);
+  for (const [name, value] of Object.entries(environment)) {
+    if (!own.has(name)) assert.match(value, new RegExp(`^\\$\\{${name}(?::-|\\?)`), name);
+  }
 });
 
 test.run();

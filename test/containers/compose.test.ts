@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { freePort } from '../../src/devservices/index.js';
-import { ComposeProject } from '../support/docker.js';
+import { ComposeProject, healthOf, inspect } from '../support/docker.js';
 import { documented } from '../support/documented.js';
 import { queryPrometheus } from '../support/prometheus-server.js';
 import { waitFor } from '../support/servers.js';
@@ -76,6 +76,18 @@ async function send(client: TestClient, event: Readonly<Record<string, unknown>>
 const request = { kind: 'api', service_name: 'billing', endpoint: '/pay', method: 'POST', status_code: 201 };
 let requestsSent = 0;
 
+test('without JWT_SECRET it says what to do, and begins nothing', async ({ project, folder }) => {
+  const without = new ComposeProject(project.name, {});
+  const envFile = join(folder, 'empty.env');
+  writeFileSync(envFile, '');
+  const error = await without.run('--env-file', envFile, 'up', '--detach').then(
+    () => 'nothing',
+    (thrown: Error) => thrown.message,
+  );
+  assert.match(error, /JWT_SECRET.*add it to \.env/s);
+  assert.equal(await project.left(), { containers: [], networks: [], volumes: [] });
+});
+
 test('`up` builds the image and brings everything up; a token from inside lets an event in', async ({
   project,
   client,
@@ -87,6 +99,16 @@ test('`up` builds the image and brings everything up; a token from inside lets a
   assert.match(await project.type([status]), /METRICS_DEADLETTERS/);
   await send(own, { event_type: 'user_login', user_id: 7 });
   await untilCounted(own, '1 logins, 0 requests');
+});
+
+test('each container is healthy, and can write to its volume alone', async ({ project }) => {
+  for (const service of ['nats', 'postgres', 'redis', 'prometheus', 'metrics-service']) {
+    const container = await project.run('ps', '--quiet', service);
+    const isHealthy = async (): Promise<true | undefined> =>
+      (await healthOf(container)) === 'healthy' ? true : undefined;
+    await waitFor(`${service} to be healthy`, isHealthy, READY_TIMEOUT_MS);
+    assert.is(await inspect(container, '.HostConfig.ReadonlyRootfs'), 'true', service);
+  }
 });
 
 test('Prometheus scrapes it, and its rules make numbers of what was sent', async ({ client, prometheus }) => {

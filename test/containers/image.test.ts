@@ -75,6 +75,13 @@ test('without a configuration it says what is missing, and ends with 2', async (
   assert.match(stdout + stderr, /JWT_SECRET/);
 });
 
+test('without its servers it names the first that does not answer, and ends with 3', async ({ folder }) => {
+  const envFile = writeEnvFile(folder, { JWT_SECRET: TEST_SECRET });
+  const { status, stdout, stderr } = await tryDocker('run', '--rm', '--env-file', envFile, 'metrics-service');
+  assert.is(status, 3, stdout + stderr);
+  assert.match(stdout + stderr, /NATS/);
+});
+
 test('with the .env of its servers it becomes healthy on a file system that it cannot write to', async (context) => {
   const [nats, postgres, redis] = [
     await startServer('nats'),
@@ -85,11 +92,15 @@ test('with the .env of its servers it becomes healthy on a file system that it c
     NATS_URL: `nats://${nats}:4222`,
     DATABASE_URL: `postgresql://postgres:postgres@${postgres}:5432/metrics_db`,
     REDIS_HOST: redis,
-    JWT_SECRET: TEST_SECRET,
+    // Docker leaves quotes where they are, and an empty value empty.
+    JWT_SECRET: `"${TEST_SECRET}"`,
+    PORT: "'8005'",
+    NATS_TOKEN: '',
   });
   const port = await freePort();
   started.unshift(SERVICE);
   const hardened = ['--detach', '--name', SERVICE, '--read-only', '--cap-drop', 'ALL'];
+  hardened.push('--security-opt', 'no-new-privileges');
   await type(RUN, {
     '8005:8005': `127.0.0.1:${port}:8005`,
     '.env': envFile,
@@ -132,8 +143,8 @@ test('the command line is there', async () => {
   assert.match(await metrics('status'), /METRICS/);
 });
 
-test('SIGTERM ends it with 0', async () => {
-  await docker('stop', '--time', '15', SERVICE);
+test('SIGTERM ends it with 0 before Docker would kill it, which is after 10 s unless told', async () => {
+  await docker('stop', '--time', '10', SERVICE);
   assert.is(await inspect(SERVICE, '.State.ExitCode'), '0');
 });
 

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The project's folder. */
 export const ROOT = join(import.meta.dirname, '../../..');
@@ -7,6 +8,8 @@ export const ROOT = join(import.meta.dirname, '../../..');
 /** A build installs and compiles everything, which a busy machine does slowly. */
 const COMMAND_TIMEOUT_MS = 1_200_000;
 const MAX_OUTPUT_BYTES = 50_000_000;
+/** Between two questions for the containers whose health is not known yet. */
+const HEALTH_INTERVAL_MS = 1_000;
 
 /** How a command ended. */
 export interface Ended {
@@ -57,10 +60,32 @@ export function inspect(name: string, template: string): Promise<string> {
   return docker('inspect', '--format', `{{${template}}}`, name);
 }
 
+async function isPodman(): Promise<boolean> {
+  return (await docker('--version')).startsWith('podman');
+}
+
 /** What a container's health check says. Podman leaves it to systemd to ask; here it is asked, so that none is needed. */
 export async function healthOf(container: string): Promise<string> {
-  if ((await docker('--version')).startsWith('podman')) await tryDocker('healthcheck', 'run', container);
+  if (await isPodman()) await tryDocker('healthcheck', 'run', container);
   return inspect(container, '.State.Health.Status');
+}
+
+/** Waits for work that waits for health checks, and meanwhile asks for them where the engine does not. */
+async function askingForHealth<T>(project: string, begin: () => Promise<T>): Promise<T> {
+  if (!(await isPodman())) return begin();
+  const work = begin();
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  work.then(end, end);
+  const label = `label=com.docker.compose.project=${project}`;
+  while (!ended.signal.aborted) {
+    // Names alone: a container may be gone when it is asked.
+    const { stdout } = await tryDocker('ps', '--filter', label, '--format', '{{.Names}} {{.Status}}');
+    const asked = stdout.split('\n').filter((line) => /\((?:starting|unhealthy)\)/.test(line));
+    await Promise.all(asked.map((line) => tryDocker('healthcheck', 'run', line.split(' ')[0] ?? '')));
+    await sleep(HEALTH_INTERVAL_MS, undefined, { signal: ended.signal }).catch(() => undefined); // It ended.
+  }
+  return work;
 }
 
 /** `docker compose` for one project, with variables as its .env would have them. */
@@ -76,12 +101,12 @@ export class ComposeProject {
 
   /** `docker compose …`: what it printed. @throws where it failed */
   run(...args: string[]): Promise<string> {
-    return outputOf('docker', ['compose', ...args], this.env);
+    return askingForHealth(this.name, () => outputOf('docker', ['compose', ...args], this.env));
   }
 
   /** Runs lines as they would be typed in the project's folder. @throws where one fails */
   type(lines: readonly string[]): Promise<string> {
-    return outputOf('sh', ['-e', '-x', '-c', lines.join('\n')], this.env);
+    return askingForHealth(this.name, () => outputOf('sh', ['-e', '-x', '-c', lines.join('\n')], this.env));
   }
 
   /** Names of what there is of it: containers in any state, networks, volumes. */
