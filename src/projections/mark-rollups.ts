@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
-import { MARKED_SECONDS, MINUTES_MARKED_MS, ROLLUP_TABLES } from '../store/rollups.js';
-import { DAY_S, MINUTE_S } from '../store/summary-schema.js';
+import { MARKED_SECONDS, MINUTES_MARKED_MS, ROLLUP_SECONDS, ROLLUP_TABLES } from '../store/rollups.js';
+import { MINUTE_S } from '../store/summary-schema.js';
 
 /**
  * Marks the hours and minutes that rows fall into as touched, so that their rollups of earlier positions are not used any
@@ -41,7 +41,7 @@ export async function markRollups(
 const NO_SEQUENCE = -1;
 
 /**
- * Takes away the rollups of the minutes, hours and days in which rows of the past were changed or taken out, in the
+ * Takes away the rollups of all lengths in which rows of the past were changed or taken out, in the
  * transaction that did so. They are made again. A mark alone would not do: such a change has no position in the log, and
  * a roll-up that goes on at this moment would look like one that knows of it. So a row without a position is put there:
  * that roll-up waits for it or fails.
@@ -56,7 +56,7 @@ export async function dropRollups(
   nowMs: number,
 ): Promise<void> {
   await markRollups(client, times, sequence, nowMs);
-  for (const seconds of [...MARKED_SECONDS, DAY_S]) {
+  for (const seconds of ROLLUP_SECONDS) {
     const starts = [...new Set(times.map((timeMs) => Math.floor(timeMs / (seconds * 1000)) * seconds))];
     starts.sort((a, b) => a - b);
     await client.query(

@@ -14,7 +14,7 @@ import {
   type Stretch,
   userSlicesSql,
 } from '../store/rollups.js';
-import { DAY_S, HOUR_S, MINUTE_S } from '../store/summary-schema.js';
+import { DAY_S, FIVE_MINUTES_S, HOUR_S, MINUTE_S } from '../store/summary-schema.js';
 import { replaceRollups } from './replace-rollups.js';
 
 /** An event is a moment late as a rule; a minute is rolled up when it has been over for so long. */
@@ -125,6 +125,7 @@ function joinStretches(starts: readonly number[], seconds: number): Stretch[] {
 export async function dropOldRollups(pool: Pool, retentionDays: number): Promise<void> {
   for (const [seconds, keptSeconds] of [
     [MINUTE_S, MINUTES_MARKED_MS / 1000],
+    [FIVE_MINUTES_S, MINUTES_MARKED_MS / 1000],
     // A day more, since the days of a calendar begin before a whole number of days ago.
     [HOUR_S, (retentionDays + 1) * DAY_S],
     [DAY_S, (retentionDays + 1) * DAY_S],

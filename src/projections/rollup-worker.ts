@@ -1,9 +1,10 @@
 import type { Pool } from 'pg';
 import type { Lease } from '../store/lease.js';
+import { DAY_S, FIVE_MINUTES_S, MINUTE_S } from '../store/summary-schema.js';
 import type { Logger } from '../telemetry/logger.js';
+import { addUpRollups } from './add-up-rollups.js';
 import { keepLeading, pause } from './keep-leading.js';
 import { dropOldRollups, findDueRollups, rollUp } from './roll-up.js';
-import { rollUpDays } from './roll-up-days.js';
 
 export interface RollupWorkerDependencies {
   readonly pool: Pool;
@@ -71,18 +72,23 @@ export class RollupWorker {
   }
 
   async #rollUp(signal: AbortSignal): Promise<boolean> {
-    const { pool } = this.dependencies;
-    const due = await findDueRollups(pool, this.#share);
-    if (due === undefined) {
-      this.#share = 1;
-      return await rollUpDays(pool, signal);
-    }
     try {
-      await rollUp(pool, due, signal);
+      const didWork = await this.#rollUpNext(signal);
+      if (!didWork) this.#share = 1;
+      return didWork;
     } catch (error) {
       this.#share = Math.max(MIN_SHARE, this.#share / 2);
       throw error;
     }
+  }
+
+  /** Minutes and what is made of them first: they are what the dashboards of a day read. */
+  async #rollUpNext(signal: AbortSignal): Promise<boolean> {
+    const { pool } = this.dependencies;
+    const due = await findDueRollups(pool, this.#share);
+    if (due?.seconds !== MINUTE_S && (await addUpRollups(pool, FIVE_MINUTES_S, signal, this.#share))) return true;
+    if (due === undefined) return await addUpRollups(pool, DAY_S, signal, this.#share);
+    await rollUp(pool, due, signal);
     return true;
   }
 }

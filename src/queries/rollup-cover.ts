@@ -1,24 +1,27 @@
 import type { PoolClient } from 'pg';
-import { MINUTES_ROLLED_UP_MS, type Stretch } from '../store/rollups.js';
-import { DAY_S, HOUR_S, MINUTE_S } from '../store/summary-schema.js';
-
-/** Lengths of rollups, the longest first. */
-const GRAINS_S = [DAY_S, HOUR_S, MINUTE_S] as const;
-export type GrainSeconds = (typeof GRAINS_S)[number];
+import {
+  type AddedUpSeconds,
+  MINUTES_ROLLED_UP_MS,
+  PARTS_OF,
+  ROLLUP_SECONDS,
+  type RollupSeconds,
+  type Stretch,
+} from '../store/rollups.js';
+import { DAY_S, FIVE_MINUTES_S, HOUR_S, MINUTE_S } from '../store/summary-schema.js';
 
 /**
- * Days, hours and minutes in which there are events: start in ms since 1970 → whether their rollup contains all of them.
- * Minutes are known from `minutesFromMs` on.
+ * Stretches of each length in which there are events: start in ms since 1970 → whether their rollup contains all of them.
+ * Those below an hour are known from `minutesFromMs` on.
  */
 export interface TouchedSlices {
-  readonly slices: Readonly<Record<GrainSeconds, ReadonlyMap<number, boolean>>>;
+  readonly slices: Readonly<Record<RollupSeconds, ReadonlyMap<number, boolean>>>;
   readonly minutesFromMs: number;
 }
 
 /** A range by what answers for each part of it. Together they are the range, but for what no event was ever seen of. */
 export interface RollupCover {
   /** Starts of rollups that are up to date, ms since 1970. */
-  readonly rollups: Readonly<Record<GrainSeconds, readonly number[]>>;
+  readonly rollups: Readonly<Record<RollupSeconds, readonly number[]>>;
   /** What is counted in the tables. */
   readonly stretches: readonly Stretch[];
 }
@@ -33,7 +36,7 @@ export function coverRange(
   intervalSeconds: number,
   { slices, minutesFromMs }: TouchedSlices,
 ): RollupCover {
-  const rollups = { [DAY_S]: [] as number[], [HOUR_S]: [] as number[], [MINUTE_S]: [] as number[] };
+  const rollups = bySeconds(() => [] as number[]);
   const stretches: { fromMs: number; toMs: number }[] = [];
   const count = (fromMs: number, toMs: number): void => {
     const last = stretches.at(-1);
@@ -41,15 +44,15 @@ export function coverRange(
     else stretches.push({ fromMs, toMs });
   };
   const cover = (fromMs: number, toMs: number, level: number): void => {
-    const grain = GRAINS_S[level];
+    const grain = ROLLUP_SECONDS[level];
     // Minutes within an interval of 97 seconds are of no use.
-    if (grain === undefined || (grain === MINUTE_S && intervalSeconds % MINUTE_S !== 0)) return count(fromMs, toMs);
+    if (grain === undefined || (grain < HOUR_S && intervalSeconds % MINUTE_S !== 0)) return count(fromMs, toMs);
     const grainMs = grain * 1000;
     for (let at = fromMs; at < toMs; ) {
       const startMs = Math.floor(at / grainMs) * grainMs;
       const endMs = Math.min(startMs + grainMs, toMs);
       const isWhole = at === startMs && endMs === startMs + grainMs;
-      const isUpToDate = grain === MINUTE_S && startMs < minutesFromMs ? false : slices[grain].get(startMs);
+      const isUpToDate = grain < HOUR_S && startMs < minutesFromMs ? false : slices[grain].get(startMs);
       if (isUpToDate !== undefined) {
         if (isWhole && isUpToDate && intervalSeconds % grain === 0) rollups[grain].push(startMs);
         else cover(at, endMs, level + 1);
@@ -62,9 +65,9 @@ export function coverRange(
 }
 
 interface TouchedRow {
-  readonly seconds: GrainSeconds;
+  readonly seconds: RollupSeconds;
   readonly starts_at_s: number;
-  /** Log position that last touched it; null for a day, which is what its hours are. */
+  /** Log position that last touched it; null for what is added up, which is what its parts are. */
   readonly touched: string | null;
   /** Log position that its rollup contains; null without one. */
   readonly rolled_up: string | null;
@@ -83,7 +86,7 @@ export async function readTouched(client: PoolClient, range: Stretch, nowMs: num
      union all
      select seconds, extract(epoch from starts_at)::float8, null, sequence
      from rollups
-     where seconds = ${DAY_S} and starts_at >= $1 and starts_at < $2`,
+     where seconds in (${DAY_S}, ${FIVE_MINUTES_S}) and starts_at >= $1 and starts_at < $2`,
     [new Date(Math.floor(range.fromMs / DAY_MS) * DAY_MS), new Date(range.toMs), new Date(minutesFromMs)],
   );
   return { slices: judge(rows), minutesFromMs };
@@ -92,23 +95,42 @@ export async function readTouched(client: PoolClient, range: Stretch, nowMs: num
 const DAY_MS = DAY_S * 1000;
 
 function judge(rows: readonly TouchedRow[]): TouchedSlices['slices'] {
-  const slices = {
-    [DAY_S]: new Map<number, boolean>(),
-    [HOUR_S]: new Map<number, boolean>(),
-    [MINUTE_S]: new Map<number, boolean>(),
-  };
-  const daysTouched = new Map<number, number>();
-  const daysRolledUp = new Map<number, number>();
+  const slices = bySeconds(() => new Map<number, boolean>());
+  const wholes = Object.entries(PARTS_OF).map(
+    ([seconds, parts]) => new AddedUp(Number(seconds) as AddedUpSeconds, parts),
+  );
   for (const { seconds, starts_at_s: startsAtS, touched, rolled_up: rolledUp } of rows) {
-    if (touched === null) {
-      daysRolledUp.set(startsAtS * 1000, Number(rolledUp));
-      continue;
+    const startMs = startsAtS * 1000;
+    if (touched !== null) slices[seconds].set(startMs, rolledUp !== null && Number(rolledUp) >= Number(touched));
+    for (const whole of wholes) {
+      if (touched !== null && whole.parts === seconds) whole.touch(startMs, Number(touched));
+      if (touched === null && whole.seconds === seconds) whole.rolledUp.set(startMs, Number(rolledUp));
     }
-    slices[seconds].set(startsAtS * 1000, rolledUp !== null && Number(rolledUp) >= Number(touched));
-    if (seconds !== HOUR_S) continue;
-    const day = Math.floor(startsAtS / DAY_S) * DAY_MS;
-    daysTouched.set(day, Math.max(daysTouched.get(day) ?? 0, Number(touched)));
   }
-  for (const [day, touched] of daysTouched) slices[DAY_S].set(day, (daysRolledUp.get(day) ?? -1) >= touched);
+  for (const whole of wholes) whole.judge(slices[whole.seconds]);
   return slices;
+}
+
+/** What is added up from parts was touched when the last of them was. */
+class AddedUp {
+  readonly #touched = new Map<number, number>();
+  readonly rolledUp = new Map<number, number>();
+
+  constructor(
+    readonly seconds: AddedUpSeconds,
+    readonly parts: RollupSeconds,
+  ) {}
+
+  touch(partMs: number, sequence: number): void {
+    const startMs = Math.floor(partMs / (this.seconds * 1000)) * this.seconds * 1000;
+    this.#touched.set(startMs, Math.max(this.#touched.get(startMs) ?? 0, sequence));
+  }
+
+  judge(slices: Map<number, boolean>): void {
+    for (const [startMs, touched] of this.#touched) slices.set(startMs, (this.rolledUp.get(startMs) ?? -1) >= touched);
+  }
+}
+
+function bySeconds<T>(make: () => T): Record<RollupSeconds, T> {
+  return { [DAY_S]: make(), [HOUR_S]: make(), [FIVE_MINUTES_S]: make(), [MINUTE_S]: make() };
 }

@@ -1,23 +1,31 @@
 /**
  * How the rollups lie in Postgres: the one vocabulary of who writes them (src/projections) and who reads them
- * (src/queries). A rollup is what the three tables say about one minute, hour or day, as Timescale's continuous
- * aggregates are: whoever reads a range takes the rollups that are up to date, and counts the rest in the tables by the
- * same statement that makes rollups, so both give the same. Days are made of hours.
+ * (src/queries). A rollup is what the three tables say about a minute, five minutes, an hour or a day, as Timescale's
+ * continuous aggregates are: whoever reads a range takes the rollups that are up to date, and counts the rest in the tables by
+ * the same statement that makes rollups, so both give the same. Five minutes are added up from minutes, days from hours.
  *
  *   rollup_marks         minute or hour → log position that last touched it; written with the rows, in one transaction
- *   rollups              minute, hour or day → log position that its rollup contains
+ *   rollups              start and length → log position that its rollup contains
  *   request_rollups      requests at three levels: platform, service, endpoint
  *   user_rollups         user events by type and feature, with the distinct users
  *   measurement_rollups  measurements by service and metric
  */
 import { BUCKET_BOUNDS } from './log-buckets.js';
-import { EVENT_TYPES, HOUR_S, MAX_FEATURE_CHARACTERS, MINUTE_S } from './summary-schema.js';
+import { DAY_S, EVENT_TYPES, FIVE_MINUTES_S, HOUR_S, MAX_FEATURE_CHARACTERS, MINUTE_S } from './summary-schema.js';
 
 export const ROLLUP_TABLES = ['request_rollups', 'user_rollups', 'measurement_rollups'] as const;
+
+/** Lengths of rollups, the longest first. */
+export const ROLLUP_SECONDS = [DAY_S, HOUR_S, FIVE_MINUTES_S, MINUTE_S] as const;
+export type RollupSeconds = (typeof ROLLUP_SECONDS)[number];
 
 /** What is marked and counted in the tables. Hours are kept as long as events are, minutes for MINUTES_ROLLED_UP_MS. */
 export const MARKED_SECONDS = [HOUR_S, MINUTE_S] as const;
 export type MarkedSeconds = (typeof MARKED_SECONDS)[number];
+
+/** Rollups that are added up from shorter ones, and from which. */
+export const PARTS_OF = { [DAY_S]: HOUR_S, [FIVE_MINUTES_S]: MINUTE_S } as const;
+export type AddedUpSeconds = keyof typeof PARTS_OF;
 
 /** Back from now, every minute that was touched has a mark. */
 export const MINUTES_ROLLED_UP_MS = 48 * HOUR_S * 1000;

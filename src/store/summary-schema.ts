@@ -43,6 +43,7 @@ export const PART = '\t';
 export const OTHER = 'other';
 
 export const MINUTE_S = 60;
+export const FIVE_MINUTES_S = 300;
 export const HOUR_S = 3_600;
 export const DAY_S = 86_400;
 export const MINUTES_KEPT_S = 26 * HOUR_S;

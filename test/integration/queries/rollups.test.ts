@@ -1,12 +1,14 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { addUpRollups } from '../../../src/projections/add-up-rollups.js';
 import { dropOldRollups, findDueRollups, rollUp } from '../../../src/projections/roll-up.js';
-import { rollUpDays } from '../../../src/projections/roll-up-days.js';
+
 import { RollupWorker } from '../../../src/projections/rollup-worker.js';
 import { type DashboardParameters, parseDashboardQuestion } from '../../../src/queries/dashboard-question.js';
 import { type DashboardContent, DashboardSource } from '../../../src/queries/dashboard-source.js';
 import { PostgresSource } from '../../../src/queries/postgres-source.js';
-import { HOUR_S, MINUTE_S } from '../../../src/store/summary-schema.js';
+import { ROLLUP_TABLES } from '../../../src/store/rollups.js';
+import { DAY_S, FIVE_MINUTES_S, HOUR_S, MINUTE_S } from '../../../src/store/summary-schema.js';
 import { count, openStore, type TestStore } from '../../support/database.js';
 import { BUSINESS, foldEvents } from '../../support/fold-events.js';
 import { testLogger } from '../../support/projection.js';
@@ -74,12 +76,18 @@ async function makeQuiet(): Promise<void> {
   await store().pool.query(`update rollup_marks set marked_at = now() - interval '10 seconds'`);
 }
 
+async function addUpAll(): Promise<boolean> {
+  const did = [];
+  for (const seconds of [FIVE_MINUTES_S, DAY_S] as const) did.push(await addUpRollups(store().pool, seconds, NEVER));
+  return did.includes(true);
+}
+
 async function rollUpAll(): Promise<number> {
   await makeQuiet();
   for (let rounds = 0; ; rounds += 1) {
     const due = await findDueRollups(store().pool);
     if (due !== undefined) await rollUp(store().pool, due, NEVER);
-    else if (!(await rollUpDays(store().pool, NEVER))) return rounds;
+    else if (!(await addUpAll())) return rounds;
     assert.ok(rounds < 10_000, 'it comes to an end');
   }
 }
@@ -123,6 +131,25 @@ test('what is rolled up is not counted in the tables again', async () => {
   same([again.series, again.top, again.counts], [series, top, counts]);
 });
 
+test('a day is read from its five minutes, and not from its minutes', async () => {
+  await foldEvents(store().pool, randomEvents(1_500, seed, nowMs, 1));
+  await rollUpAll();
+  const ask = async (): Promise<DashboardContent> => {
+    const [from, to] = [20, 1].map((hours) =>
+      new Date((Math.floor(nowMs / 1000 / HOUR_S) - hours) * HOUR_S * 1000).toISOString(),
+    );
+    const question = parseDashboardQuestion({ from, to, interval: '15m' }, nowMs, RETENTION_DAYS);
+    if (!question.ok) throw new Error(JSON.stringify(question.problems));
+    return await new DashboardSource(store().pool, BUSINESS).read(question.value, nowMs);
+  };
+  const { series, counts } = await ask();
+  assert.ok(counts.requests > 0 && counts.logins > 0);
+  for (const table of ROLLUP_TABLES) await store().pool.query(`delete from ${table} where seconds = 60`);
+  await store().pool.query('truncate api_metrics, system_metrics, user_events');
+  const again = await ask();
+  same([again.series, again.counts], [series, counts]);
+});
+
 test('rows that come while their hour is rolled up make the rollup one of the past', async () => {
   const events = randomEvents(2_000, seed, nowMs, 1);
   await foldEvents(store().pool, events.slice(0, 500));
@@ -134,7 +161,7 @@ test('rows that come while their hour is rolled up make the rollup one of the pa
       );
       const starts = rows.map((row) => row.starts_at.getTime());
       await rollUp(store().pool, { seconds: HOUR_S, starts }, NEVER);
-      await rollUpDays(store().pool, NEVER);
+      await addUpAll();
     }
   })();
   for (let at = 500; at < events.length; at += 50) await foldEvents(store().pool, events.slice(at, at + 50));
@@ -208,9 +235,9 @@ test('rollups of minutes are dropped after two days, those of hours after the re
   await foldEvents(store().pool, randomEvents(600, seed, nowMs, 20));
   await rollUpAll();
   const kept = await count(store().pool, 'select count(*) from rollups where seconds = 3600');
-  await store().pool.query(`update rollups set starts_at = starts_at - interval '3 days' where seconds = 60`);
+  await store().pool.query(`update rollups set starts_at = starts_at - interval '3 days' where seconds < 3600`);
   await dropOldRollups(store().pool, 30);
-  assert.is(await count(store().pool, 'select count(*) from rollups where seconds = 60'), 0);
+  assert.is(await count(store().pool, 'select count(*) from rollups where seconds < 3600'), 0);
   assert.is(await count(store().pool, 'select count(*) from rollups where seconds = 3600'), kept);
   await dropOldRollups(store().pool, 2);
   assert.is(

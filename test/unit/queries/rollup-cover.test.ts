@@ -3,7 +3,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import '../../support/seed.js';
 import { coverRange, type RollupCover, type TouchedSlices } from '../../../src/queries/rollup-cover.js';
-import { DAY_S, HOUR_S, MINUTE_S } from '../../../src/store/summary-schema.js';
+import { ROLLUP_SECONDS } from '../../../src/store/rollups.js';
+import { DAY_S, FIVE_MINUTES_S, HOUR_S, MINUTE_S } from '../../../src/store/summary-schema.js';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
@@ -18,19 +19,34 @@ const at = (minutes: number): number => NOON + minutes * MINUTE_MS;
 function touched(
   hours: Readonly<Record<number, boolean>>,
   minutes: Readonly<Record<number, boolean>>,
-  minutesFromMs = NOON,
+  { minutesFromMs = NOON, fives = {} as Readonly<Record<number, boolean>> } = {},
 ): TouchedSlices {
   const slices = (given: Readonly<Record<number, boolean>>) =>
     new Map(Object.entries(given).map(([offset, done]) => [at(Number(offset)), done]));
   const isDayDone = Object.values(hours).every((done) => done);
   return {
-    slices: { [DAY_S]: new Map([[MIDNIGHT, isDayDone]]), [HOUR_S]: slices(hours), [MINUTE_S]: slices(minutes) },
+    slices: {
+      [DAY_S]: new Map([[MIDNIGHT, isDayDone]]),
+      [HOUR_S]: slices(hours),
+      // Where any of its minutes was touched, it was.
+      [FIVE_MINUTES_S]: slices({
+        ...Object.fromEntries(Object.keys(minutes).map((offset) => [Math.floor(Number(offset) / 5) * 5, false])),
+        ...fives,
+      }),
+      [MINUTE_S]: slices(minutes),
+    },
     minutesFromMs,
   };
 }
 
-function cover(days: number[], hours: number[], minutes: number[], stretches: RollupCover['stretches']): RollupCover {
-  return { rollups: { [DAY_S]: days, [HOUR_S]: hours, [MINUTE_S]: minutes }, stretches };
+function cover(
+  days: number[],
+  hours: number[],
+  minutes: number[],
+  stretches: RollupCover['stretches'],
+  fives: number[] = [],
+): RollupCover {
+  return { rollups: { [DAY_S]: days, [HOUR_S]: hours, [FIVE_MINUTES_S]: fives, [MINUTE_S]: minutes }, stretches };
 }
 
 test('whole hours that are rolled up are read as hours, the rest in smaller parts', () => {
@@ -55,7 +71,20 @@ test('intervals of minutes are covered by minutes, others are counted', () => {
   assert.equal(coverRange(range, 300, slices), cover([], [], [at(5)], []));
   assert.equal(coverRange(range, 97, slices), cover([], [], [], [range]));
   // Of older minutes nothing is known.
-  assert.equal(coverRange(range, 300, touched({ 0: true }, {}, at(60))), cover([], [], [], [range]));
+  assert.equal(coverRange(range, 300, touched({ 0: true }, {}, { minutesFromMs: at(60) })), cover([], [], [], [range]));
+});
+
+test('five minutes are read as such, where intervals are no shorter and all of them lie in the range', () => {
+  const minutes = { 5: true, 6: true, 9: true, 12: true };
+  const slices = touched({ 0: false }, minutes, { fives: { 5: true, 10: false } });
+  const range = { fromMs: at(0), toMs: at(60) };
+  assert.equal(coverRange(range, 900, slices), cover([], [], [at(12)], [], [at(5)]));
+  assert.equal(coverRange(range, 60, slices), cover([], [], [at(5), at(6), at(9), at(12)], []));
+  assert.equal(coverRange({ ...range, fromMs: at(6) }, 300, slices), cover([], [], [at(6), at(9), at(12)], []));
+  // What it was added up from may be known in part only.
+  const older = { ...slices, minutesFromMs: at(6) };
+  const stretches = [{ fromMs: at(0), toMs: at(6) }];
+  assert.equal(coverRange(range, 300, older), cover([], [], [at(6), at(9), at(12)], stretches));
 });
 
 test('every touched moment of a range is covered exactly once', () => {
@@ -70,15 +99,18 @@ test('every touched moment of a range is covered exactly once', () => {
       fc.constantFrom(60, 300, 3_600, 7_200, 86_400, 97),
       marks,
       fc.array(fc.boolean(), { minLength: 10, maxLength: 10 }),
-      (offsetMs, lengthMs, intervalSeconds, minuteMarks, hourDone) => {
+      fc.array(fc.boolean(), { minLength: 100, maxLength: 100 }),
+      (offsetMs, lengthMs, intervalSeconds, minuteMarks, hourDone, fiveDone) => {
         const range = { fromMs: NOON + offsetMs, toMs: NOON + offsetMs + lengthMs };
         const minutes = Object.fromEntries(minuteMarks.map(({ index, done }) => [index, done]));
         const touchedHours = [...new Set(minuteMarks.map(({ index }) => Math.floor(index / 60)))];
         const hours = Object.fromEntries(touchedHours.map((hour) => [hour * 60, hourDone[hour] ?? false]));
-        const slices = touched(hours, minutes);
+        const touchedFives = [...new Set(minuteMarks.map(({ index }) => Math.floor(index / 5)))];
+        const fives = Object.fromEntries(touchedFives.map((five) => [five * 5, fiveDone[five] ?? false]));
+        const slices = touched(hours, minutes, { fives });
         const { rollups, stretches } = coverRange(range, intervalSeconds, slices);
         const parts = [
-          ...([DAY_S, HOUR_S, MINUTE_S] as const).flatMap((grain) =>
+          ...ROLLUP_SECONDS.flatMap((grain) =>
             rollups[grain].map((fromMs) => ({ fromMs, toMs: fromMs + grain * 1000 })),
           ),
           ...stretches,
@@ -96,7 +128,7 @@ test('every touched moment of a range is covered exactly once', () => {
             );
           }
         }
-        for (const grain of [DAY_S, HOUR_S, MINUTE_S] as const) {
+        for (const grain of ROLLUP_SECONDS) {
           if (intervalSeconds % grain !== 0) assert.equal(rollups[grain], []);
           for (const startMs of rollups[grain]) assert.is(slices.slices[grain].get(startMs), true);
         }
