@@ -1,15 +1,50 @@
 /**
  * How long the page takes to its first view: `npm run bench:page -- [days] [requests per minute] [views]`. Each view has a browser
- * context of its own, so nothing is cached, and asks for a range that no view before it asked for. From the call to go there to
- * the headline numbers of the last 24 hours; before it, how long the dashboard's answer alone takes, asked in the same way.
+ * context of its own, and before each an event comes, so that nothing is cached. From when the browser goes there to when the
+ * headline numbers of the last 24 hours are painted; and how long the answer that it waits for takes alone. The service is a
+ * process of its own, whose rollups are made, as one is that runs for long.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Browser } from 'playwright-core';
+import { TABLES_REST } from '../src/queries/read-only.js';
 import { findChromium, startChromium } from '../test/support/chromium.js';
-import { sendAll, untilFolded, untilViewed } from '../test/support/page-stage.js';
-import { startTestService } from '../test/support/service.js';
+import { testPool } from '../test/support/database.js';
+import { sendAll } from '../test/support/page-stage.js';
+import { startTestServers } from '../test/support/service.js';
+import { ServiceProcess } from '../test/support/service-process.js';
 import { weekOfEvents } from '../test/support/week.js';
+import { BenchClient } from './http-client.js';
+import { untilReady } from './ready.js';
 
 const [days = 14, requestsPerMinute = 6, views = 10] = process.argv.slice(2).map(Number);
-const DAY_MS = 86_400_000;
+
+const MIN_ANSWER_MS = 500;
+
+/** Resolves with the time since the navigation began, in ms, once a number stands there and was painted. */
+const FIRST_VIEW = `new Promise((resolve) => {
+  const look = () => {
+    if (document.querySelector('.headlines .number') === null) return requestAnimationFrame(look);
+    requestAnimationFrame(() => setTimeout(() => resolve(performance.now())));
+  };
+  look();
+})`;
+
+async function view(browser: Browser, address: string): Promise<number> {
+  const context = await browser.newContext({ viewport: { width: 1360, height: 940 } });
+  try {
+    const page = await context.newPage();
+    await page.goto(address, { waitUntil: 'commit' });
+    return Number(await page.evaluate(FIRST_VIEW));
+  } finally {
+    await context.close();
+  }
+}
+
+/** So that no answer of before is given again: one more event, and longer than an answer rests that took `tookMs`. */
+async function changeTables(client: BenchClient, tookMs: number): Promise<void> {
+  await client.send('POST', '/metrics/events', JSON.stringify({ event_type: 'user_login', user_id: 1 }));
+  await sleep(Math.min(TABLES_REST.maxMs, TABLES_REST.factor * tookMs));
+}
 
 function tell(what: string, times: number[]): void {
   times.sort((a, b) => a - b);
@@ -19,32 +54,34 @@ function tell(what: string, times: number[]): void {
 
 const path = findChromium();
 if (path === undefined) throw new Error('No Chromium was found; CHROMIUM_PATH names one');
-const service = await startTestService();
+const servers = await startTestServers();
+const service = await ServiceProcess.create(servers.env);
+const pool = testPool(servers.database.url, 1);
 const browser = await startChromium(path);
 try {
+  await service.start();
   const events = weekOfEvents({ nowMs: Date.now(), days, requestsPerMinute, seed: 7 });
-  await sendAll(service, events);
-  await untilFolded(service);
+  const { token, url } = await service.client();
+  const reader = await BenchClient.of(service.port, 4);
+  await sendAll(await service.client(), events);
+  await untilReady(reader, pool);
   console.log(`${events.length} events of ${days} days`);
   const [answers, shown]: [number[], number[]] = [[], []];
-  for (let view = 0; view < views; view += 1) {
-    const toMs = Date.now() - view;
-    const [from, to] = [toMs - DAY_MS, toMs].map((ms) => new Date(ms).toISOString());
+  const longest = (): number => Math.max(MIN_ANSWER_MS, ...answers, ...shown);
+  for (let round = 0; round < views; round += 1) {
+    await changeTables(reader, longest());
     const askedMs = performance.now();
-    const answer = await service.client.get(`/metrics/dashboard?from=${from}&to=${to}&compare=previous`);
-    if (answer.status !== 200) throw new Error(answer.text);
+    await reader.send('GET', '/metrics/dashboard?from=-24h&to=now&interval=900&compare=previous');
     answers.push(performance.now() - askedMs);
-    const context = await browser.newContext({ viewport: { width: 1360, height: 940 } });
-    const page = await context.newPage();
-    const startMs = performance.now();
-    await page.goto(`${service.client.url}/#token=${service.client.token}`, { waitUntil: 'commit' });
-    await untilViewed(page);
-    shown.push(performance.now() - startMs);
-    await context.close();
+    await changeTables(reader, longest());
+    shown.push(await view(browser, `${url}/#token=${token}`));
   }
   tell('dashboard of 24 hours', answers);
   tell('first view', shown);
+  reader.close();
 } finally {
   await browser.close();
-  await service.stop();
+  await pool.end();
+  await service.end('SIGTERM');
+  await servers.stop();
 }

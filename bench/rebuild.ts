@@ -10,10 +10,10 @@ import { CommandProcess } from '../test/support/command-process.js';
 import { testPool } from '../test/support/database.js';
 import { openLog } from '../test/support/log.js';
 import { appendEvents } from '../test/support/rebuild-stage.js';
-import { waitFor } from '../test/support/servers.js';
 import { startTestServers } from '../test/support/service.js';
 import { ServiceProcess } from '../test/support/service-process.js';
 import { BenchClient } from './http-client.js';
+import { untilReady } from './ready.js';
 import { RealisticEvents } from './realistic-events.js';
 
 const [stored = 1_000_000, requestRate = 10, eventRate = 200, seconds = 60] = process.argv.slice(2).map(Number);
@@ -21,7 +21,6 @@ const SPAN_MS = 30 * 86_400_000;
 const EVENTS_PER_APPEND = 10_000;
 const EVENTS_PER_POST = 50;
 const TICK_MS = 1;
-const READY_TIMEOUT_MS = 1_800_000;
 const WARM_UP_MS = 10_000;
 const PATHS = [
   '/metrics/summary',
@@ -133,25 +132,7 @@ try {
   }
   await log.close();
   const [reader, writer] = [await BenchClient.of(service.port, 32), await BenchClient.of(service.port, 4)];
-  // Without them the dashboards of before the rebuild would be slower than they are meant to be.
-  const areRolledUp = async (): Promise<true | undefined> => {
-    const { rows } = await pool.query(
-      `select from rollup_marks as marks left join rollups using (seconds, starts_at)
-       where seconds = 3600 and starts_at < now() - interval '2 hours'
-         and coalesce(rollups.sequence, -1) < marks.sequence
-       union all
-       select from generate_series(1, 1) where not exists (select from rollups where seconds = 86400)
-       limit 1`,
-    );
-    return rows.length === 0 ? true : undefined;
-  };
-  const caughtUp = async (): Promise<true | undefined> =>
-    /"lag_events":(null|[1-9])/.test(await reader.send('GET', '/health/detailed').catch(() => '"lag_events":null'))
-      ? undefined
-      : true;
-  await waitFor('tables and summaries', caughtUp, READY_TIMEOUT_MS);
-  await waitFor('rollups', areRolledUp, READY_TIMEOUT_MS);
-  await pool.query('vacuum analyze');
+  await untilReady(reader, pool);
   console.log(`${stored} events projected in ${((performance.now() - beginMs) / 1000).toFixed(0)} s`);
   const least = async (): Promise<number> => {
     const answer = JSON.parse(await reader.send('GET', '/metrics/summary?window=30d')) as Summary;

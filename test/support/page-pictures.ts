@@ -66,11 +66,11 @@ async function main(): Promise<void> {
   await shoot({ name: 'page-empty', ...WIDE, colorScheme: 'light' });
   const nowMs = Date.now();
   const options = { nowMs, days: 14, requestsPerMinute: 3, seed: 7 };
-  await sendAll(service, weekOfEvents(options));
+  await sendAll(service.client, weekOfEvents(options));
   // An incident that goes on.
   const failing = { kind: 'api', service_name: 'billing', endpoint: '/pay', method: 'POST', response_time_ms: 640 };
   await sendAll(
-    service,
+    service.client,
     Array.from({ length: 60 }, (_, index) => ({ ...failing, status_code: index % 6 === 0 ? 500 : 201 })),
   );
   await untilFolded(service);

@@ -1,15 +1,15 @@
 import type { Page } from 'playwright-core';
 import { waitFor } from './servers.js';
-import type { TestService } from './service.js';
+import type { TestClient, TestService } from './service.js';
 
 const EVENTS_PER_BATCH = 9_000;
 const VIEW_TIMEOUT_MS = 120_000;
 const FOLD_TIMEOUT_MS = 300_000;
 
 /** Posts events, as many at a time as one request takes. */
-export async function sendAll(service: TestService, events: readonly object[]): Promise<void> {
+export async function sendAll(client: TestClient, events: readonly object[]): Promise<void> {
   for (let at = 0; at < events.length; at += EVENTS_PER_BATCH) {
-    const answer = await service.client.post('/metrics/events/batch', {
+    const answer = await client.post('/metrics/events/batch', {
       events: events.slice(at, at + EVENTS_PER_BATCH),
     });
     if (answer.status !== 202) throw new Error(answer.text);
