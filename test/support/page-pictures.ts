@@ -1,13 +1,19 @@
-// npm run pictures [folder [all]]: the page as it looks with a week of six services, for docs/images and for whoever changes it.
+// npm run pictures [folder [all]]: the page as it looks with a fortnight of the demo's six services, for docs/images and for
+// whoever changes it.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { appendUntilNow } from '../../src/demo/history.js';
+import { minuteOf } from '../../src/demo/minute.js';
+import { DEMO_SIZE } from '../../src/demo/play.js';
+import { tellStory } from '../../src/demo/story.js';
 import { findChromium, startChromium } from './chromium.js';
+import { openLog } from './log.js';
 import { sendAll, untilFolded, untilViewed } from './page-stage.js';
 import { waitFor } from './servers.js';
 import { startTestService, type TestService } from './service.js';
-import { weekOfEvents } from './week.js';
 
+const WEEK_MS = 7 * 86_400_000;
 const ALERT_TIMEOUT_MS = 300_000;
 
 interface Picture extends BrowserContextOptions {
@@ -51,6 +57,17 @@ async function open(browser: Browser, service: TestService, picture: Picture): P
   return page;
 }
 
+/** What `npm run demo` plays, from a time until now. */
+async function playDemo(service: TestService, begunMs: number, fromMs: number): Promise<void> {
+  const log = await openLog(service.servers.nats.url);
+  await appendUntilNow(tellStory({ ...DEMO_SIZE, begunMs, startMs: begunMs }), minuteOf(fromMs), Date.now, {
+    appender: log.appender,
+    signal: new AbortController().signal,
+    onAppended: async () => undefined,
+  });
+  await log.close();
+}
+
 async function main(): Promise<void> {
   const folder = process.argv[2] ?? 'docs/images';
   mkdirSync(folder, { recursive: true });
@@ -64,14 +81,14 @@ async function main(): Promise<void> {
     await page.context().close();
   };
   await shoot({ name: 'page-empty', ...WIDE, colorScheme: 'light' });
-  const nowMs = Date.now();
-  const options = { nowMs, days: 14, requestsPerMinute: 3, seed: 7 };
-  await sendAll(service.client, weekOfEvents(options));
+  // The week before is there to be compared with.
+  const begunMs = Date.now();
+  await playDemo(service, begunMs, begunMs - 2 * WEEK_MS);
   // An incident that goes on.
   const failing = { kind: 'api', service_name: 'billing', endpoint: '/pay', method: 'POST', response_time_ms: 640 };
   await sendAll(
     service.client,
-    Array.from({ length: 60 }, (_, index) => ({ ...failing, status_code: index % 6 === 0 ? 500 : 201 })),
+    Array.from({ length: 60 }, (_, index) => ({ ...failing, status_code: index % 5 === 0 ? 500 : 201 })),
   );
   await untilFolded(service);
   const fires = async (): Promise<true | undefined> => {
@@ -79,6 +96,9 @@ async function main(): Promise<void> {
     return answer.alerts.length > 0 ? true : undefined;
   };
   await waitFor('an alert', fires, ALERT_TIMEOUT_MS).catch((error) => console.error(error));
+  // What has happened meanwhile, so that no service is silent in the pictures.
+  await playDemo(service, begunMs, begunMs);
+  await untilFolded(service);
   for (const picture of process.argv[3] === 'all' ? [...PICTURES, ...FURTHER] : PICTURES) await shoot(picture);
   await browser.close();
   await service.stop();

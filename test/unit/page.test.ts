@@ -24,7 +24,7 @@ const test = suite('The page');
 const plain = (text: string): string => text.replaceAll('\u00a0', ' ');
 
 test('writes numbers as people read them', () => {
-  const { count, percent, milliseconds, bytes, perSecond, duration, ago } = format;
+  const { count, percent, milliseconds, bytes, perSecond, duration, roughDuration, ago } = format;
   const cases: [string, string][] = [
     [count(9_999), '9,999'],
     [count(12_345), '12.3K'],
@@ -45,6 +45,9 @@ test('writes numbers as people read them', () => {
     [perSecond(123.4), '123/s'],
     [duration(0.2), '0 s'],
     [duration(3_780), '1 h 3 min'],
+    [roughDuration(271), '5 min'],
+    [roughDuration(18), '18 s'],
+    [roughDuration(3_591), '1 h'],
     [duration(90_000), '1 d 1 h'],
     [ago(0, 4_000), 'just now'],
     [ago(9_000, 4_000), 'just now'],

@@ -58,6 +58,11 @@ export function duration(seconds: number | null): string {
   return parts.length === 0 ? `0${SPACE}s` : parts.join(SPACE);
 }
 
+/** The same to the nearest minute, where little room is: 5 min. */
+export function roughDuration(seconds: number): string {
+  return duration(seconds < 60 ? seconds : Math.round(seconds / 60) * 60);
+}
+
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 export const bytes: Format = (value) => {

@@ -1,6 +1,6 @@
 import type { Dashboard, HeadlineNumber } from '../model/answers.js';
 import { viewChange, type Welcome } from '../model/change.js';
-import { count, duration, exact, type Format, milliseconds, percent, plural } from '../model/format.js';
+import { count, exact, type Format, milliseconds, percent, plural, roughDuration } from '../model/format.js';
 import { beforeName } from '../model/ranges.js';
 import { sparkPath, type Values, valuesOf } from '../model/series.js';
 import type { PageData } from '../state/store.js';
@@ -75,7 +75,7 @@ export function Headlines({ data: { dashboard, selection } }: { readonly data: P
         compared="logins"
         welcome="up"
         spark={valuesOf(series.logins)}
-        note={users.avg_session_seconds === null ? undefined : `${duration(users.avg_session_seconds)} a session`}
+        note={users.avg_session_seconds === null ? undefined : `${roughDuration(users.avg_session_seconds)} a session`}
       />
       <div class="card">
         <h3>Services healthy</h3>
@@ -87,7 +87,6 @@ export function Headlines({ data: { dashboard, selection } }: { readonly data: P
           {STATUSES.filter((status) => status !== 'healthy' && system[status] > 0)
             .map((status) => `${system[status]} ${status}`)
             .join(', ')}
-          &nbsp;
         </p>
         <div class="shares" aria-hidden="true">
           {STATUSES.flatMap((status) =>
@@ -111,8 +110,7 @@ function Headline(props: NumberProps) {
       </p>
       <p class="beside">
         <ChangeMark {...props} />
-        {note !== undefined && <span>{note}</span>}
-        {'\u00a0'}
+        {note !== undefined && <span class="note">{note}</span>}
       </p>
       {spark !== undefined && <Spark values={spark} colour={colour} />}
     </div>
