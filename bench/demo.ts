@@ -11,6 +11,7 @@ import { freePort } from '../src/devservices/index.js';
 import { findChromium, startChromium } from '../test/support/chromium.js';
 import { isUpToDate, missingOnPage } from '../test/support/full-page.js';
 import { NpmProject } from '../test/support/npm-project.js';
+import { cpuSeconds } from './processes.js';
 
 const [days = 7, starts = 3] = process.argv.slice(2).map(Number);
 const LOOK_MS = 200;
@@ -39,6 +40,11 @@ try {
 async function measure(args: readonly string[], page: Page): Promise<void> {
   const startMs = performance.now();
   const tell = (what: string): void => console.log(`${seconds(performance.now() - startMs)}  ${what}`);
+  const tellCost = (what: string): void => {
+    const { service, servers } = npm.pids();
+    const used = [service, ...servers].reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+    tell(`${what}; ${used.toFixed(1)} s of a core for the service and its servers; load ${loadavg()[0]?.toFixed(1)}`);
+  };
   console.log(`npm run demo -- --days ${days} ${args.join(' ')}; load ${loadavg()[0]?.toFixed(1)}`);
   const npm = project.run({ args: ['run', 'demo', '--', '--days', String(days), ...args], dataFolder: 'demo' });
   try {
@@ -49,18 +55,21 @@ async function measure(args: readonly string[], page: Page): Promise<void> {
       ),
     );
     const link = (await npm.line('Dashboard:')).replace('Dashboard:', '').trim();
-    tell('the address is printed');
+    tellCost('the address is printed');
     await page.goto(link, { waitUntil: 'commit' });
     let before = '';
-    for (let missing = '-'; missing !== '' && performance.now() - startMs < FULL_TIMEOUT_MS; ) {
+    let missing = '-';
+    while (missing !== '' && performance.now() - startMs < FULL_TIMEOUT_MS) {
       await page.waitForTimeout(LOOK_MS);
       missing = (await missingOnPage(page)).join(', ');
-      if (missing !== before) tell(missing === '' ? 'the page is full' : `missing: ${missing}`);
+      if (missing !== before && missing !== '') tell(`missing: ${missing}`);
       before = missing;
     }
+    if (missing !== '') throw new Error(`after ${FULL_TIMEOUT_MS} ms there is missing ${missing}`);
+    tellCost('the page is full');
     await Promise.all(lines);
     while (!(await isUpToDate(page))) await page.waitForTimeout(LOOK_MS);
-    tell(`all of the history is on it; load ${loadavg()[0]?.toFixed(1)}`);
+    tellCost('all of the history is in');
   } finally {
     await project.endLeft();
   }

@@ -6,7 +6,7 @@ import { playLive } from './live.js';
 import { minuteOf } from './minute.js';
 import { PlayedMinutes } from './played-minutes.js';
 import { type Story, tellStory } from './story.js';
-import { latestFirst, minutesOf, missingOf, type Stretch } from './stretches.js';
+import { minutesOf, missingOf, type Stretch } from './stretches.js';
 import { type WaysInOptions, waysIn } from './ways-in.js';
 
 /** How large a demo is. */
@@ -20,8 +20,9 @@ export interface DemoSize {
 /** Some 130,000 events in seven days. */
 export const DEMO_SIZE: DemoSize = { seed: 1, days: 7, sessionsPerMinute: 0.25 };
 
-/** As much as the page shows at first, so that it is full before anything older is played. */
 const DAY_MINUTES = 1_440;
+/** What tells how services are now, and lets live traffic begin. */
+const FIRST_MINUTES = 60;
 
 export interface DemoParts {
   readonly connection: NatsConnection;
@@ -46,7 +47,7 @@ interface Plan {
 /** @param share of the missing time that is played, 0 to 1 */
 export type OnProgress = (events: number, share: number) => void;
 
-/** The demo of one start: history first, the latest day before all others, then what happens now. */
+/** The demo of one start: the last hour, then what happens now, and beside that the day and the days before. */
 export class Demo {
   /** What lies behind. */
   readonly past: Story;
@@ -84,7 +85,7 @@ export class Demo {
   }
 
   /**
-   * Appends what is missing of the last day.
+   * Appends what is missing of the last hour.
    *
    * @returns the time before which the log has everything of it, ms since 1970
    * @throws HistoryRefused
@@ -93,7 +94,7 @@ export class Demo {
     return await appendUntilNow(this.past, this.plan.recentFromMinute, this.parts.now, this.#history(onProgress));
   }
 
-  /** Appends what is missing of the days before, the latest first. @throws HistoryRefused */
+  /** Appends what is missing of the time before, the latest day first. @throws HistoryRefused */
   async playEarlier(onProgress: OnProgress): Promise<void> {
     for (const stretch of this.plan.earlier) await appendStretch(this.past, stretch, this.#history(onProgress));
   }
@@ -129,13 +130,24 @@ export class Demo {
 }
 
 /** @param played what the log has */
-function planOf(played: readonly Stretch[], days: number, startMs: number): Omit<Plan, 'begunMs'> {
-  const untilMinute = minuteOf(startMs);
-  const missing = missingOf({ fromMinute: untilMinute - days * DAY_MINUTES, untilMinute }, played);
-  const inOrder = latestFirst(missing, DAY_MINUTES);
-  const [first] = inOrder;
-  if (first?.untilMinute === untilMinute)
-    return { startMs, recentFromMinute: first.fromMinute, earlier: inOrder.slice(1) };
+export function planOf(played: readonly Stretch[], days: number, startMs: number): Omit<Plan, 'begunMs'> {
+  const nowMinute = minuteOf(startMs);
+  const missing = windowsUntil(nowMinute, days).flatMap((window) => missingOf(window, played).reverse());
+  const [first] = missing;
+  if (first?.untilMinute === nowMinute) {
+    return { startMs, recentFromMinute: first.fromMinute, earlier: missing.slice(1) };
+  }
   // All that is missing up to now is the minute that goes on.
-  return { startMs, recentFromMinute: untilMinute, earlier: inOrder };
+  return { startMs, recentFromMinute: nowMinute, earlier: missing };
+}
+
+/**
+ * The last hour, the rest of the last 24, which is what the page shows at first, the 24 hours that it compares these with, and so
+ * on: so the page is full before anything older is played.
+ */
+function windowsUntil(nowMinute: number, days: number): Stretch[] {
+  const edges = [0, FIRST_MINUTES, ...Array.from({ length: days }, (_, day) => (day + 1) * DAY_MINUTES)];
+  return edges
+    .slice(1)
+    .map((edge, index) => ({ fromMinute: nowMinute - edge, untilMinute: nowMinute - (edges[index] ?? 0) }));
 }

@@ -27,17 +27,6 @@ export function missingOf({ fromMinute, untilMinute }: Stretch, others: readonly
   return [...result, { fromMinute: reached, untilMinute }].filter(isSome);
 }
 
-/** The same minutes in pieces no longer than so many minutes, the latest piece first. */
-export function latestFirst(stretches: readonly Stretch[], maxMinutes: number): Stretch[] {
-  const result: Stretch[] = [];
-  for (const { fromMinute, untilMinute } of joined(stretches).reverse()) {
-    for (let until = untilMinute; until > fromMinute; until -= maxMinutes) {
-      result.push({ fromMinute: Math.max(fromMinute, until - maxMinutes), untilMinute: until });
-    }
-  }
-  return result;
-}
-
 export function minutesOf(stretches: readonly Stretch[]): number {
   return stretches.reduce((sum, { fromMinute, untilMinute }) => sum + untilMinute - fromMinute, 0);
 }

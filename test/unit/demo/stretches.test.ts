@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { joined, latestFirst, minutesOf, missingOf, type Stretch } from '../../../src/demo/stretches.js';
+import { joined, missingOf, type Stretch } from '../../../src/demo/stretches.js';
 
 const test = suite('stretches of minutes');
 
@@ -20,12 +20,6 @@ test('what is missing lies before, between and behind those that are there', () 
   assert.equal(missingOf(whole, stretches([0, 20], [45, 60])), stretches([20, 45]));
   assert.equal(missingOf(whole, stretches([0, 5], [70, 80])), [whole]);
   assert.equal(missingOf(whole, stretches([10, 50])), []);
-});
-
-test('come in pieces, the latest first, and lose no minute', () => {
-  const pieces = latestFirst(stretches([0, 25], [30, 32]), 10);
-  assert.equal(pieces, stretches([30, 32], [15, 25], [5, 15], [0, 5]));
-  assert.is(minutesOf(pieces), 27);
 });
 
 test.run();
