@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../../..');
 
-/** The documents in which everything that can be run is run by a test: test/unit/docs holds them to it. */
+/** The documents in which everything that can be run is run by a test: test/unit/document-commands.test.ts holds them to it. */
 export const DOCUMENTS = [
   'README.md',
   'docs/operating.md',
@@ -56,7 +56,7 @@ export function readRunnables(file: DocumentName): Runnable[] {
 }
 
 /**
- * What a test takes out of a document to run it. Its calls, which have to be written out, are what test/unit/docs counts.
+ * What a test takes out of a document to run it. Its calls, which have to be written out, are what test/unit/document-commands.test.ts counts.
  *
  * @param heading the heading that it stands below, or `*` for the whole document
  * @throws where nothing is there, so that no test passes without

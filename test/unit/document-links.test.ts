@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 
-const ROOT = join(import.meta.dirname, '../../../..');
+const ROOT = join(import.meta.dirname, '../../..');
 const FENCE = /^ *```.*?^ *```$/gms;
 
 const test = suite('links of the documents');

@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { DOCUMENTS, isBelow, type Runnable, readRunnables } from '../../support/documented.js';
+import { DOCUMENTS, isBelow, type Runnable, readRunnables } from '../support/documented.js';
 
-const ROOT = join(import.meta.dirname, '../../../..');
+const ROOT = join(import.meta.dirname, '../../..');
 
 /** What no test runs, and why. */
 const NOT_RUN: Readonly<Record<string, string>> = {
