@@ -32,6 +32,9 @@ export interface ServersConfig {
 export interface Config extends ServersConfig {
   readonly port: number;
   readonly host: string;
+  /** Whose pages may ask below /metrics/; nobody's but ours where it is empty. */
+  readonly corsOrigins: readonly string[];
+  readonly docsEnabled: boolean;
   /** A level of pino. */
   readonly logLevel: string;
   readonly production: boolean;
@@ -76,6 +79,8 @@ export function loadConfig(env: Environment): Config {
   const config: Config = {
     port: read.integer('PORT', 8005, 0, 65_535),
     host: read.text('HOST', '0.0.0.0'),
+    corsOrigins: read.corsOrigins(),
+    docsEnabled: read.boolean('DOCS_ENABLED', true),
     logLevel: read.logLevel(),
     production: read.isProduction,
     roles: read.roles(),
@@ -225,6 +230,14 @@ class Reader extends EnvReader {
     return servers;
   }
 
+  corsOrigins(): readonly string[] {
+    const origins = this.list('CORS_ORIGINS', '');
+    // As browsers send them. `*` would let every page in that somebody with a token opens.
+    const areOrigins = origins.every((origin) => /^https?:/.test(origin) && originOf(origin) === origin);
+    if (!areOrigins) this.problem('CORS_ORIGINS', 'must be a comma list of origins as https://dashboard.example.org');
+    return origins;
+  }
+
   logLevel(): string {
     const given = this.text('LOG_LEVEL', 'INFO').toLowerCase();
     const level = LEVEL_ALIASES[given] ?? given;
@@ -242,6 +255,10 @@ class Reader extends EnvReader {
     }
     return new Set(known);
   }
+}
+
+function originOf(text: string): string | undefined {
+  return URL.canParse(text) ? new URL(text).origin : undefined;
 }
 
 function deepFreeze<T extends object>(value: T): T {

@@ -72,9 +72,8 @@ export function composeModule(config: Config, parts: HttpParts): DynamicModule {
     controllers: [
       HealthController,
       PrometheusController,
-      ...(isApi
-        ? [EventsController, MetricsController, AlertsController, StreamController, DocsController, PageController]
-        : []),
+      ...(isApi ? [EventsController, MetricsController, AlertsController, StreamController, PageController] : []),
+      ...(isApi && config.docsEnabled ? [DocsController] : []),
     ],
     providers: [
       { provide: HttpContext, useValue: context },

@@ -8,7 +8,7 @@ const KEPT: ReadonlySet<string> = new Set(['PORT', 'HOST', 'LOG_LEVEL']);
  * data never goes among others', and its incident pages nobody. It is no production, whatever else runs there.
  */
 const LEFT_OUT =
-  /^(NODE_ENV$|NATS_|DATABASE_URL$|REDIS_|JWT_|METRICS_(RETENTION_DAYS|AGGREGATION_INTERVAL|DEDUP_WINDOW|STREAM_|EXTERNAL_URL|IP_)|ALERT|SMTP_|SLACK_|PROMETHEUS_TOKEN$|ROLE$|SOURCES_FILE$|BUSINESS_FILE$)/;
+  /^(NODE_ENV$|NATS_|DATABASE_URL$|REDIS_|JWT_|METRICS_(RETENTION_DAYS|AGGREGATION_INTERVAL|DEDUP_WINDOW|STREAM_|EXTERNAL_URL|IP_)|ALERT|SMTP_|SLACK_|PROMETHEUS_TOKEN$|ROLE$|CORS_ORIGINS$|DOCS_ENABLED$|SOURCES_FILE$|BUSINESS_FILE$)/;
 
 /** The environment of a demo. */
 export function demoEnvironment(env: Environment): Environment {

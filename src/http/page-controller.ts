@@ -26,7 +26,6 @@ export class PageController {
 
   @Get()
   @Header('content-security-policy', POLICY)
-  @Header('referrer-policy', 'no-referrer')
   page(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
     send(request, reply, this.#files.page);
   }

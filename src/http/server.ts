@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../telemetry/logger.js';
+import { addNetworkFace, SECURITY_HEADERS } from './network-face.js';
 import { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 import { PROBLEM_MEDIA_TYPE, Problem, type ProblemName } from './problems.js';
 
@@ -24,11 +25,14 @@ const HTTP_OPTIONS: ServerOptions = {
 /**
  * Nest on Fastify with one module, the global guard and the filter that makes every failure a problem details answer.
  * Bodies reach the controllers unread (src/http/read-body.ts).
+ *
+ * @param corsOrigins whose pages may ask below /metrics/, as `https://dashboard.example.org`
  */
 export async function createHttpServer(
   module: DynamicModule,
   guard: CanActivate,
   logger: Logger,
+  corsOrigins: readonly string[],
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     http: HTTP_OPTIONS,
@@ -45,11 +49,7 @@ export async function createHttpServer(
   closeUnused(fastify);
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
-  fastify.addHook('onSend', (_request, reply, _payload, done) => {
-    reply.header('x-content-type-options', 'nosniff');
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
-    done();
-  });
+  addNetworkFace(fastify, corsOrigins);
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
     logger: false,
@@ -95,6 +95,7 @@ function answerClientError(error: Error & { code?: string }, socket: Socket): vo
       `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}`,
       `content-type: ${PROBLEM_MEDIA_TYPE}`,
       `content-length: ${Buffer.byteLength(body)}`,
+      ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
       'connection: close',
       '',
       body,

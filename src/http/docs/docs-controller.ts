@@ -39,21 +39,18 @@ export class DocsController {
 
   @Get('asyncapi')
   @Header('content-security-policy', PLAIN_PAGE)
-  @Header('referrer-policy', 'no-referrer')
   asyncApiPage(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
     sendTagged(request, reply, this.#asyncApiPage);
   }
 
   @Get('docs')
   @Header('content-security-policy', SWAGGER_PAGE)
-  @Header('referrer-policy', 'no-referrer')
   swagger(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
     this.#send('docs', request, reply);
   }
 
   @Get('redoc')
   @Header('content-security-policy', REDOC_PAGE)
-  @Header('referrer-policy', 'no-referrer')
   redoc(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
     this.#send('redoc', request, reply);
   }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { SECURITY_HEADERS } from '../network-face.js';
 
 export interface ClientStreamOptions {
   /** A comment is sent so often, so that nobody between takes the connection for dead. */
@@ -16,7 +17,7 @@ const HEADERS = {
   'x-accel-buffering': 'no',
   // Once the stream has ended nothing else keeps the connection, or a stop of the service, waiting.
   connection: 'close',
-  'x-content-type-options': 'nosniff',
+  ...SECURITY_HEADERS,
 } as const;
 
 /** The longest time that a timer takes. */

@@ -5,8 +5,15 @@ import { startTestService, TestClient, type TestService } from '../../support/se
 const test = suite('Who is answered');
 let service: TestService;
 
+const ORIGIN = 'https://dashboard.example';
+
 test.before(async () => {
-  service = await startTestService({ JWT_ENFORCE_SCOPES: 'true', PROMETHEUS_TOKEN: 'scrape-me' });
+  service = await startTestService({
+    JWT_ENFORCE_SCOPES: 'true',
+    PROMETHEUS_TOKEN: 'scrape-me',
+    CORS_ORIGINS: `${ORIGIN}, http://localhost:3000`,
+    DOCS_ENABLED: 'false',
+  });
 });
 
 test.after(async () => {
@@ -112,6 +119,90 @@ test('the page is public, loads nothing from elsewhere, and stands in no frame',
     assert.match(answer.headers.get('content-type') ?? '', /^(text\/(javascript|css)|image\/svg)/);
     assert.match(answer.headers.get('cache-control') ?? '', /immutable/);
   }
+});
+
+/** What browsers are told on each answer, whatever it is. */
+function assertSecured(headers: Headers, what: string): void {
+  const told = ['x-content-type-options', 'x-frame-options', 'referrer-policy', 'cross-origin-resource-policy'];
+  assert.equal(
+    told.map((name) => headers.get(name)),
+    ['nosniff', 'DENY', 'no-referrer', 'same-origin'],
+    what,
+  );
+  assert.match(headers.get('content-security-policy') ?? '', /^default-src 'none';.*frame-ancestors 'none'/, what);
+  assert.not.ok(headers.has('server') || headers.has('x-powered-by'), what);
+}
+
+test('every answer tells browsers to guess nothing, to frame it nowhere and to run nothing else', async () => {
+  const asked = [
+    ['GET', '/', 200],
+    ['GET', '/health', 200],
+    ['GET', '/metrics/summary', 200],
+    ['POST', '/metrics/events', 415],
+    ['DELETE', '/metrics/summary', 405],
+    ['GET', '/nowhere', 404],
+    ['GET', '/%zz', 400],
+  ] as const;
+  for (const [method, path, status] of asked) {
+    const answer = await service.client.send(method, path);
+    assert.is(answer.status, status, path);
+    assertSecured(answer.headers, path);
+  }
+  const unknown = await service.client.send('GET', '/metrics/summary', undefined, { authorization: '' });
+  assertSecured(unknown.headers, 'without a token');
+});
+
+test('where the descriptions are switched off they are not there', async () => {
+  for (const path of ['/docs', '/redoc', '/openapi.json', '/asyncapi', '/asyncapi.json', '/docs/swagger.js']) {
+    assert.is((await service.client.get(path)).status, 404, path);
+  }
+});
+
+/** Without the checker of answers: a preflight is no route. */
+function ask(method: string, path: string, headers: Record<string, string>): Promise<Response> {
+  return fetch(service.client.url + path, { method, headers });
+}
+
+test('pages of a named origin are let in, and may ask with a token', async () => {
+  const preflight = await ask('OPTIONS', '/metrics/events', {
+    origin: ORIGIN,
+    'access-control-request-method': 'POST',
+    'access-control-request-headers': 'authorization, content-type',
+  });
+  assert.is(preflight.status, 204);
+  assert.is(preflight.headers.get('access-control-allow-origin'), ORIGIN);
+  assert.match(preflight.headers.get('access-control-allow-methods') ?? '', /\bPOST\b/);
+  assert.match(preflight.headers.get('access-control-allow-headers') ?? '', /authorization, content-type/);
+  assert.not.ok(preflight.headers.has('access-control-allow-credentials'));
+  const asked = ['/metrics/summary', '/metrics/stream'].map(async (path) => {
+    const answer = await ask('GET', path, { origin: ORIGIN, authorization: `Bearer ${service.client.token}` });
+    assert.equal([answer.status, answer.headers.get('access-control-allow-origin')], [200, ORIGIN], path);
+    assert.is(answer.headers.get('vary'), 'origin');
+    await answer.body?.cancel();
+  });
+  await Promise.all(asked);
+  // What was refused can be read as well, or the page would not know why.
+  const refused = await ask('GET', '/metrics/summary', { origin: ORIGIN });
+  assert.equal([refused.status, refused.headers.get('access-control-allow-origin')], [401, ORIGIN]);
+});
+
+test('pages of all other origins are not, and nothing but what lies below /metrics/ is shared', async () => {
+  const strangers = [
+    'https://evil.example',
+    'http://dashboard.example',
+    `${ORIGIN}.evil.example`,
+    `${ORIGIN}:8443`,
+    'null',
+  ];
+  for (const origin of strangers) {
+    const headers = { origin, 'access-control-request-method': 'GET', authorization: `Bearer ${service.client.token}` };
+    for (const method of ['OPTIONS', 'GET']) {
+      const answer = await ask(method, '/metrics/summary', headers);
+      assert.not.ok(answer.headers.has('access-control-allow-origin'), `${method} ${origin}`);
+      assert.is(answer.headers.get('vary'), 'origin');
+    }
+  }
+  assert.not.ok((await ask('GET', '/', { origin: ORIGIN })).headers.has('access-control-allow-origin'));
 });
 
 const BAD_PARAMETERS = [

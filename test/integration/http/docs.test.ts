@@ -55,6 +55,17 @@ for (const path of ['/docs', '/redoc', '/asyncapi']) {
   });
 }
 
+test('where no origin is named, no page of another one is let in', async () => {
+  for (const method of ['GET', 'OPTIONS']) {
+    const answer = await fetch(`${service.client.url}/metrics/summary`, {
+      method,
+      headers: { origin: 'https://dashboard.example', 'access-control-request-method': 'GET' },
+    });
+    assert.is(answer.status, method === 'GET' ? 401 : 405);
+    assert.not.ok([...answer.headers.keys()].some((name) => name.startsWith('access-control-')));
+  }
+});
+
 test('names that are not in the list are not there', async () => {
   for (const path of [
     '/docs/index.html',
