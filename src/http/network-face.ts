@@ -25,12 +25,18 @@ const EXPOSED_HEADERS = 'etag, retry-after, www-authenticate';
 /** Adds what browsers are told on every answer, and lets pages of other origins in where some are named. */
 export function addNetworkFace(fastify: FastifyInstance, corsOrigins: readonly string[]): void {
   fastify.addHook('onSend', (_request, reply, _payload, done) => {
-    reply.headers(SECURITY_HEADERS);
-    if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', NO_PAGE);
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+    secure(reply);
     done();
   });
   if (corsOrigins.length > 0) allowOrigins(fastify, new Set(corsOrigins));
+}
+
+/** Tells browsers what they may do with an answer; what it says itself stays. */
+export function secure(reply: FastifyReply): FastifyReply {
+  reply.headers(SECURITY_HEADERS);
+  if (!reply.hasHeader('content-security-policy')) reply.header('content-security-policy', NO_PAGE);
+  if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+  return reply;
 }
 
 /** Without this hook, and for every other origin, browsers keep the answers from other pages. */

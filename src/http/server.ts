@@ -5,7 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../telemetry/logger.js';
-import { addNetworkFace, SECURITY_HEADERS } from './network-face.js';
+import { addNetworkFace, SECURITY_HEADERS, secure } from './network-face.js';
 import { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 import { PROBLEM_MEDIA_TYPE, Problem, type ProblemName } from './problems.js';
 
@@ -40,9 +40,9 @@ export async function createHttpServer(
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
-    // What the router refuses, a malformed address, reaches no filter.
+    // What the router refuses, a malformed address, reaches neither filter nor hook.
     frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) =>
-      sendProblem(reply, toProblem(error)),
+      sendProblem(secure(reply), toProblem(error)),
   });
   const fastify: FastifyInstance = adapter.getInstance();
   fastify.server.maxConnections = MAX_CONNECTIONS;
