@@ -32,7 +32,7 @@ export async function createHttpServer(
   module: DynamicModule,
   guard: CanActivate,
   logger: Logger,
-  corsOrigins: readonly string[],
+  corsOrigins: readonly string[] = [],
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     http: HTTP_OPTIONS,
