@@ -15,7 +15,7 @@ const SERVICE = 'metrics-test-image';
 const MAX_OWN_BYTES = 60_000_000;
 const READY_TIMEOUT_MS = 300_000;
 
-const [BUILD = '', RUN = ''] = documented('docs/operating.md', 'The image alone', 'docker');
+const [BUILD = '', RUN = ''] = documented('docs/operating.md', 'The image alone', 'docker', 2);
 
 /** `docker …` as a document has it, with other words for some of them. */
 function type(line: string, others: Readonly<Record<string, string | readonly string[]>> = {}): Promise<string> {

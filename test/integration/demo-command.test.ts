@@ -25,7 +25,7 @@ test.before(async () => {
 test.after.each(() => project.endLeft());
 test.after(() => project.remove());
 
-const [DEMO = '', FRESH = ''] = documented('README.md', 'A demo', 'npm');
+const [DEMO = '', FRESH = ''] = documented('README.md', 'A demo', 'npm', 2);
 
 /** The command as README has it, but with a day instead of a week. */
 function start(command: string): Promise<NpmStart> {

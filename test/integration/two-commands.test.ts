@@ -30,7 +30,7 @@ test.before(async () => {
 });
 test.after(() => project.remove());
 
-const [START = '', TEST = ''] = documented('README.md', 'Two commands', 'npm');
+const [START = '', TEST = ''] = documented('README.md', 'Two commands', 'npm', 2);
 
 function start(): Promise<NpmStart> {
   return project.start('Ctrl-C stops', { args: START.split(' ').slice(1), dataFolder: 'dev' });

@@ -59,12 +59,17 @@ export function readRunnables(file: DocumentName): Runnable[] {
  * What a test takes out of a document to run it. Its calls, which have to be written out, are what test/unit/document-commands.test.ts counts.
  *
  * @param heading the heading that it stands below, or `*` for the whole document
- * @throws where nothing is there, so that no test passes without
+ * @param count how many there are, for a test that takes each by its place: so a new one is not passed over
+ * @returns each once, those of blocks before those of sentences
+ * @throws where nothing is there, or another count, so that no test passes without
  */
-export function documented(file: DocumentName, heading: string, kind: string): string[] {
+export function documented(file: DocumentName, heading: string, kind: string, count?: number): string[] {
   const found = readRunnables(file).filter((each) => isBelow(each, heading) && each.kind === kind);
-  if (found.length === 0) throw new Error(`${file} has no ${kind} below ${heading}`);
-  return found.map(({ text }) => text);
+  const texts = [...new Set(found.map(({ text }) => text))];
+  if (texts.length === 0 || texts.length !== (count ?? texts.length)) {
+    throw new Error(`${file} has ${texts.length} of ${kind} below ${heading}`);
+  }
+  return texts;
 }
 
 export function isBelow(runnable: Runnable, heading: string): boolean {
