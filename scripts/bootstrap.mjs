@@ -30,6 +30,9 @@ const installStampFile = join(root, 'node_modules', '.metrics-stamp');
 const buildStampFile = join(root, 'dist', '.metrics-build');
 const bundleFolder = join(root, 'dist', 'bundle');
 const bundleStampFile = join(bundleFolder, '.metrics-build');
+const BUNDLE_SCRIPTS = ['scripts/bundling.mjs', 'scripts/build-bundle.mjs'];
+const testsStampFile = join(bundleFolder, '.metrics-tests');
+const TESTS_SCRIPTS = ['scripts/bundling.mjs', 'scripts/testing/build-tests.mjs'];
 const pageFolder = join(root, 'dist', 'page');
 const pageStampFile = join(pageFolder, '.metrics-build');
 
@@ -176,24 +179,36 @@ async function describeClient(compiler) {
   if (result.code !== 0) throw new NotReady(`${result.output}\nthe client's types could not be written`);
 }
 
-/** What the bundle is made of: one build, and the dependencies. */
-function bundleInputs() {
+/** What a bundle is made of: one build, the dependencies, and the scripts that make it. */
+function bundleInputs(scripts) {
   const builtMs = readJson(buildStampFile)?.startedMs;
-  return builtMs === undefined ? undefined : `${builtMs} ${hashOf('package-lock.json', 'scripts/build-bundle.mjs')}`;
+  return builtMs === undefined ? undefined : `${builtMs} ${hashOf('package-lock.json', ...scripts)}`;
 }
 
-function isBundled() {
-  const inputs = bundleInputs();
-  return inputs !== undefined && readJson(bundleStampFile)?.inputs === inputs;
+function isBundled(stampFile = bundleStampFile, scripts = BUNDLE_SCRIPTS) {
+  const inputs = bundleInputs(scripts);
+  return inputs !== undefined && readJson(stampFile)?.inputs === inputs;
 }
 
-async function bundle(log) {
+async function bundle(log, stampFile = bundleStampFile, scripts = BUNDLE_SCRIPTS) {
   const startedMs = Date.now();
-  const inputs = bundleInputs();
-  const result = await run(findNode(), [join(root, 'scripts', 'build-bundle.mjs')]);
+  const inputs = bundleInputs(scripts);
+  const result = await run(findNode(), [join(root, scripts.at(-1))]);
   if (result.code !== 0) throw new NotReady(`${result.output}\nthe programs could not be bundled`);
-  writeJson(bundleStampFile, { inputs });
+  writeJson(stampFile, { inputs });
   log(`bundled in ${seconds(startedMs)} s`);
+}
+
+/** Whether dist/bundle/tests is made of the build that is there. */
+export function areTestsBundled() {
+  return isBundled(testsStampFile, TESTS_SCRIPTS);
+}
+
+/** Bundles the tests that were built, unless that was done. */
+export async function bundleTests(log) {
+  await withLock(join(root, '.data', 'bootstrap.lock'), LOCK_TIMEOUT_MS, async () => {
+    if (!areTestsBundled()) await bundle(log, testsStampFile, TESTS_SCRIPTS);
+  });
 }
 
 /** The page's files and when the newest of them was changed; a file that is gone is a change, too. */

@@ -18,7 +18,7 @@ function step(action) {
 }
 
 async function add(file) {
-  const name = file.replace(/.*[\\/]test[\\/]/, '');
+  const name = file.replace(/.*[\\/]test[\\/~]/, '').replaceAll('~', '/');
   current = name;
   let startedMs;
   const begin = step(() => {

@@ -1,6 +1,7 @@
 // Which test files a run takes, and in which order.
 import { readdirSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
+import { bundledName } from './bundled-name.mjs';
 import { shareProcesses } from './shared-process.mjs';
 
 const CONTAINERS = 'test/containers/';
@@ -40,6 +41,17 @@ function rank(name) {
   if (long >= 0) return long - LONG.length;
   const place = ORDER.findIndex((folder) => name.startsWith(folder));
   return place === -1 ? ORDER.length : place;
+}
+
+/**
+ * @param {string} root the project's folder
+ * @param {{paths: string[]}[]} files what shares a process
+ * @returns {object[]} the same, run from the bundle of tests
+ */
+export function fromBundle(root, files) {
+  const dist = join(root, 'dist');
+  const bundled = (path) => join(dist, 'bundle', 'tests', bundledName(relative(dist, path)));
+  return files.map((file) => ({ ...file, paths: file.paths.map(bundled) }));
 }
 
 /**

@@ -2,8 +2,22 @@
 import { join } from 'node:path';
 import { NotReady } from '../bootstrap.mjs';
 
-/** No test may wait for the disk; a test that is about crashes starts a Postgres of its own. */
-const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '200' };
+/**
+ * No test may wait for the disk; a test that is about crashes starts a Postgres of its own. What a server does beside what
+ * it is asked to is left out: this one lives for minutes, and tests' tables are small, or analyzed by the product.
+ */
+const SETTINGS = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  max_wal_size: '4GB',
+  checkpoint_timeout: '1h',
+  bgwriter_lru_maxpages: '0',
+  autovacuum: 'off',
+  max_connections: '200',
+};
 
 /**
  * @param {string} root

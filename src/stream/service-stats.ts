@@ -30,15 +30,20 @@ const MAX_ID_CHARACTERS = 100;
  * or where the server does not let this client ask: then there are no instances.
  *
  * @param signal ends the gathering early
+ * @param gatherMs how long answers are waited for
  */
-export async function askServiceStats(connection: NatsConnection, signal: AbortSignal): Promise<ServiceStatsAnswers> {
+export async function askServiceStats(
+  connection: NatsConnection,
+  signal: AbortSignal,
+  gatherMs = GATHER_MS,
+): Promise<ServiceStatsAnswers> {
   const gathered = new Gathered();
   const inbox = createInbox();
   let timer: NodeJS.Timeout | undefined;
   let subscription: Subscription | undefined;
   try {
     await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, GATHER_MS);
+      timer = setTimeout(resolve, gatherMs);
       signal.addEventListener('abort', () => resolve(), { once: true });
       subscription = connection.subscribe(inbox, {
         callback: (error, message) => {

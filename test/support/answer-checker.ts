@@ -36,7 +36,8 @@ const ELSEWHERE: Readonly<Record<number, string>> = {
  */
 export class AnswerChecker {
   readonly #paths: [pattern: RegExp, path: string, operations: Operations][];
-  readonly #ajv = new Ajv2020({ strict: false, allErrors: true });
+  // That the document's schemas are ones is held by the test of the document, which a validator of OpenAPI reads.
+  readonly #ajv = new Ajv2020({ strict: false, allErrors: true, validateSchema: false });
   readonly #validators = new Map<string, ValidateFunction>();
 
   constructor(document: unknown = openApiDocument('test')) {

@@ -3,12 +3,14 @@
  * channels, NATS connection and workers.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { WorkerTimes } from '../../src/alerts/notify/channel-worker.js';
 import { type ChannelsConfig, createSenders, Notifiers } from '../../src/alerts/notify/notifiers.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { createServiceMetrics } from '../../src/telemetry/service-metrics.js';
 import { openLog } from './log.js';
+import { KEPT_CODE, programPath } from './programs.js';
+
+const PROGRAM = programPath('test/support/notify-process.js');
 
 export interface NotifyProcessOptions {
   readonly natsUrl: string;
@@ -23,8 +25,8 @@ process.on('exit', () => {
 
 /** Starts such a process. It goes with this one. */
 export function startNotifyProcess(options: NotifyProcessOptions): ChildProcess {
-  const child = spawn(process.execPath, [fileURLToPath(import.meta.url)], {
-    env: { PATH: process.env.PATH, NOTIFY_PROCESS_OPTIONS: JSON.stringify(options) },
+  const child = spawn(process.execPath, [PROGRAM], {
+    env: { PATH: process.env.PATH, ...KEPT_CODE, NOTIFY_PROCESS_OPTIONS: JSON.stringify(options) },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   running.add(child);

@@ -14,6 +14,7 @@ const COPIED = [
   'bench',
 ];
 const ALSO_COPIED = ['config', 'web', 'bin', 'dist'];
+const LEFT_OUT = join('dist', 'bundle', 'tests');
 const SERVERS = new Set(['nats-server', 'redis-server', 'valkey-server']);
 
 /** This project in a temporary folder, as built, with the same dependencies and no data. */
@@ -23,7 +24,11 @@ export function copyProject(): string {
   chmodSync(folder, 0o711);
   for (const name of [...COPIED, ...ALSO_COPIED].filter((one) => existsSync(one))) {
     // With their times, by which the bootstrap tells that nothing has to be compiled.
-    cpSync(name, join(folder, name), { recursive: true, preserveTimestamps: true });
+    cpSync(name, join(folder, name), {
+      recursive: true,
+      preserveTimestamps: true,
+      filter: (from) => from !== LEFT_OUT,
+    });
   }
   symlinkSync(realpathSync('node_modules'), join(folder, 'node_modules'));
   return folder;
