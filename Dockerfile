@@ -28,7 +28,7 @@ COPY config/alerts.yaml config/business.yaml config/sources.yaml ./config/
 USER node
 EXPOSE 8005
 # Liveness. Whether it can do its work is asked of /health/detailed. PORT may stand in quotes, as in an env-file.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=40s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT?.replace(/[^0-9]/g, '') || 8005}/health`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "--enable-source-maps", "dist/src/main.js"]
 CMD ["serve"]
