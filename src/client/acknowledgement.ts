@@ -3,9 +3,13 @@ import type { SendTrouble } from './drop-reporter.js';
 
 export type Acknowledgement =
   | { readonly kind: 'stored'; readonly duplicate: boolean }
+  /** The stream takes no message of that size, however often it is sent. */
+  | { readonly kind: 'too_large' }
   | { readonly kind: 'trouble'; readonly trouble: SendTrouble };
 
 const MAXIMUM_EXCEEDED = /maximum (messages|bytes|messages per subject) exceeded|insufficient (resources|storage)/;
+/** `max_msg_size` of the stream. */
+const MESSAGE_TOO_LARGE = 10_054;
 
 /** What JetStream's answer to a message means. Whatever is no positive acknowledgement means that it is not stored. */
 export function readAcknowledgement(message: Msg): Acknowledgement {
@@ -15,6 +19,7 @@ export function readAcknowledgement(message: Msg): Acknowledgement {
   if (typeof answer.stream === 'string' && typeof answer.seq === 'number' && answer.error === undefined) {
     return { kind: 'stored', duplicate: answer.duplicate === true };
   }
+  if (answer.error?.err_code === MESSAGE_TOO_LARGE) return { kind: 'too_large' };
   const isFull = MAXIMUM_EXCEEDED.test(answer.error?.description ?? '');
   return { kind: 'trouble', trouble: isFull ? 'stream_full' : 'refused_by_stream' };
 }
@@ -23,7 +28,7 @@ interface PubAck {
   readonly stream?: unknown;
   readonly seq?: unknown;
   readonly duplicate?: unknown;
-  readonly error?: { readonly description?: string };
+  readonly error?: { readonly description?: string; readonly err_code?: unknown };
 }
 
 function parse(message: Msg): PubAck {

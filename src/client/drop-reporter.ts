@@ -1,3 +1,5 @@
+import { errorText } from './error-text.js';
+
 /** Why an event was given up. */
 export type DropReason =
   /** There was no room, because NATS was away or slower than the events came. */
@@ -66,10 +68,15 @@ export class DropReporter {
     if (this.#untold.size === 0) return;
     const notice = this.#takeNotice();
     this.#lastToldMs = performance.now();
+    const warn = (error: unknown): void => {
+      process.emitWarning(`onDropped threw: ${errorText(error)}`, 'MetricsClientWarning');
+    };
     try {
-      this.onDropped(notice);
+      // An async function fits the type as well; its rejection would end the process.
+      const answer: unknown = this.onDropped(notice);
+      if (answer instanceof Promise) answer.catch(warn);
     } catch (error) {
-      process.emitWarning(`onDropped threw: ${String(error)}`, 'MetricsClientWarning');
+      warn(error);
     }
   }
 

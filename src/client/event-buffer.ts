@@ -55,6 +55,8 @@ export class EventBuffer {
   add(event: EncodedEvent): readonly Entry[] {
     const entry: Entry = { ...event, number: this.#nextNumber, bytes: event.payload.length + OVERHEAD_BYTES };
     this.#nextNumber += 1;
+    // No room that others give up would be enough for it.
+    if (entry.bytes > this.limits.maxBytes) return [entry];
     const dropped: Entry[] = [];
     while (!this.#fits(entry)) {
       const oldest = this.limits.whenFull === 'drop_oldest' ? this.#shift() : undefined;

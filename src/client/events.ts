@@ -1,3 +1,5 @@
+import { errorText } from './error-text.js';
+
 /**
  * What services report, as the contract has it (README, "Sending events"). Plain types, so that a program that imports the
  * client needs nothing else; test/unit/client holds them to the schemas that the service checks with.
@@ -94,7 +96,9 @@ export function encodeEvent(given: ClientEvent, defaults: EncodingDefaults): Enc
       return invalid(`${field} must be 1 to 100 letters, digits, _ and -`);
     }
     const id = given.event.id ?? defaults.newId();
-    if (!ID.test(id)) return invalid('id must be 1 to 128 printable ASCII characters without spaces');
+    // A number would pass the pattern, and then be refused as a header each time that it is sent.
+    if (typeof id !== 'string' || !ID.test(id))
+      return invalid('id must be 1 to 128 printable ASCII characters without spaces');
     const occurredAt = given.event.occurred_at ?? new Date(defaults.nowMs()).toISOString();
     const payload = Buffer.from(JSON.stringify({ ...pickFields(given, name), occurred_at: occurredAt }));
     if (payload.length > MAX_PAYLOAD_BYTES) {
@@ -103,7 +107,7 @@ export function encodeEvent(given: ClientEvent, defaults: EncodingDefaults): Enc
     return { ok: true, encoded: { id, subject: `metrics.events.${given.kind}.${name}`, payload } };
   } catch (error) {
     // What is no object, or what JSON cannot say: a cycle, a bigint, a toJSON that throws.
-    return invalid(error instanceof Error ? error.message : String(error));
+    return invalid(errorText(error));
   }
 }
 

@@ -38,15 +38,19 @@ function closeAll(): void {
 }
 
 function listen(signal: NodeJS.Signals): void {
+  const isListenedTo = (): boolean => process.listeners(signal).some((each) => each !== listener);
   const listener = (): void => {
+    // A listener that the program wants to be called once is gone when all is flushed, and what it began goes on.
+    const isProgramsMatter = isListenedTo();
     const flushed = [...tasks].filter(({ signals }) => signals.includes(signal)).map(({ flush }) => flush());
     void Promise.all(flushed).then(() => {
-      if (process.listeners(signal).some((each) => each !== listener)) return;
+      if (isProgramsMatter || isListenedTo()) return;
       process.off(signal, listener);
       listeners.delete(signal);
       process.kill(process.pid, signal);
     });
   };
   listeners.set(signal, listener);
-  process.on(signal, listener);
+  // Before those of the program, so that it sees them.
+  process.prependListener(signal, listener);
 }

@@ -29,12 +29,15 @@ export function watchRoute(request: object): () => string | undefined {
 /** Tells of every value that is assigned to a property, which goes on as if it were a plain one. */
 function intercept(target: object, name: string, onSet: (value: unknown) => void): void {
   let current: unknown = Reflect.get(target, name);
+  // Another recorder may be told of it already.
+  const others = Object.getOwnPropertyDescriptor(target, name)?.set;
   Object.defineProperty(target, name, {
     configurable: true,
     enumerable: true,
     get: () => current,
     set: (value: unknown) => {
       current = value;
+      others?.call(target, value);
       onSet(value);
     },
   });
@@ -58,7 +61,11 @@ function extend(parentTemplate: string, parent: string, mounted: string, params:
 
 /** As it stands in the path, decoded. A wildcard has one text for each segment. */
 function valueText(value: unknown): string {
-  return Array.isArray(value) ? value.join('/') : String(value);
+  try {
+    return Array.isArray(value) ? value.join('/') : String(value);
+  } catch {
+    return ''; // What `app.param` has put in its place, and has no text.
+  }
 }
 
 /** Replaces the last segments that are the text, or else its last place within a segment; undefined where there is none. */

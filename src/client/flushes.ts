@@ -1,3 +1,5 @@
+import { MAX_TIMER_MS } from './timers.js';
+
 interface Waiter {
   /** It waits for the events up to this number. */
   readonly lastNumber: number;
@@ -19,7 +21,7 @@ export class Flushes {
   wait(lastNumber: number, count: number, timeoutMs: number): Promise<boolean> {
     if (count === 0) return Promise.resolve(true);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => end(false), timeoutMs);
+      const timer = setTimeout(() => end(false), Math.min(timeoutMs, MAX_TIMER_MS));
       const end = (isAllStored: boolean): void => {
         clearTimeout(timer);
         this.#waiters.delete(waiter);

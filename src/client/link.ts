@@ -1,4 +1,4 @@
-import { Events, type NatsConnection } from 'nats';
+import { DebugEvents, Events, type NatsConnection } from 'nats';
 
 /** Told when events can be sent, and when they cannot any more. Each `onUp` but the first follows an `onDown`. */
 export interface LinkListener {
@@ -23,7 +23,8 @@ export function followConnection(connection: NatsConnection, { onUp, onDown }: L
   };
   const follow = async (): Promise<void> => {
     for await (const { type } of connection.status()) {
-      if (type === Events.Disconnect) set('down');
+      // Who comes while the connection is down already hears of no disconnect any more, but of each attempt.
+      if (type === Events.Disconnect || type === DebugEvents.Reconnecting) set('down');
       if (type === Events.Reconnect) set('up');
     }
   };

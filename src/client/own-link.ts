@@ -103,6 +103,19 @@ async function keepReleased(connection: NatsConnection): Promise<void> {
   for await (const { type } of connection.status()) if (type === DebugEvents.PingTimer) releaseProcess(connection);
 }
 
+/**
+ * Looks at an address before it is used. It is not told, since a password may stand in it.
+ *
+ * @throws TypeError
+ */
+export function checkServer(server: string): void {
+  try {
+    credentials([server]);
+  } catch {
+    throw new TypeError('servers has something that is no address, or a user or password that is not percent-encoded');
+  }
+}
+
 /** User, password or token may stand in the address; the NATS client wants them apart. */
 function credentials(servers: readonly string[]): Partial<ConnectionOptions> {
   const first = servers.map(toUrl).find(({ username }) => username !== '');
@@ -117,6 +130,6 @@ function hostAndPort(server: string): string {
 }
 
 /** @throws TypeError where it is no address */
-export function toUrl(server: string): URL {
+function toUrl(server: string): URL {
   return new URL(server.includes('://') ? server : `nats://${server}`);
 }

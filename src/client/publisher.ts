@@ -6,8 +6,9 @@ import { type ApiEvent, type ClientEvent, encodeEvent, isToken, type SystemEvent
 import { beforeEnd } from './exit-hooks.js';
 import { Flushes } from './flushes.js';
 import { followConnection, type Link, type LinkListener } from './link.js';
-import { openLink, toUrl } from './own-link.js';
+import { checkServer, openLink } from './own-link.js';
 import { Sender } from './sender.js';
+import { MAX_TIMER_MS } from './timers.js';
 
 /** Either `servers` or `connection` is needed; every other option has a default. */
 export interface PublisherOptions {
@@ -100,17 +101,21 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
 }
 
-function checkOptions({ service, servers, connection, ...numbers }: PublisherOptions): void {
+function checkOptions({ service, servers, connection, flushOnSignals = [], ...numbers }: PublisherOptions): void {
   if (!isToken(service)) throw new TypeError('service must be 1 to 100 letters, digits, _ and -');
   if ((servers === undefined) === (connection === undefined)) {
     throw new TypeError('either servers or connection is needed');
   }
   if (servers !== undefined) {
     if (toList(servers).length === 0) throw new TypeError('servers is empty');
-    for (const server of toList(servers)) toUrl(server);
+    for (const server of toList(servers)) checkServer(server);
   }
+  const deaf = flushOnSignals.find((signal) => signal === 'SIGKILL' || signal === 'SIGSTOP');
+  if (deaf !== undefined) throw new TypeError(`flushOnSignals: nobody can listen to ${deaf}`);
   for (const [name, value] of Object.entries(numbers)) {
     if (typeof value === 'number' && !(value > 0)) throw new TypeError(`${name} must be above 0`);
+    if (name.endsWith('Ms') && Number(value) > MAX_TIMER_MS)
+      throw new TypeError(`${name} must be at most ${MAX_TIMER_MS}`);
   }
 }
 
@@ -216,7 +221,7 @@ class PublisherCore {
       },
       onTooLarge: (entry) => {
         this.#settle(entry, false);
-        this.#refuse('event_too_large', 'is larger than NATS takes (max_payload)');
+        this.#refuse('event_too_large', 'is larger than NATS takes (max_payload, or max_msg_size of the stream)');
       },
     });
   }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { countRequestBytes, countResponseBytes } from './byte-counts.js';
+import { errorText } from './error-text.js';
 import type { ApiEventSink } from './publisher.js';
 
 /** What requests without a route are told as, all of them: their paths are whatever anybody asks for. */
@@ -8,6 +9,7 @@ export const UNKNOWN_ROUTE = '(unknown)';
 /** As nginx has it: the client went away before it had its answer. */
 const CLIENT_CLOSED_REQUEST = 499;
 const INTERNAL_SERVER_ERROR = 500;
+const SWITCHING_PROTOCOLS = 101;
 const MAX_ENDPOINT_CHARACTERS = 2_048;
 const METHOD = /^[A-Za-z-]{1,10}$/;
 const INT32_MAX = 2_147_483_647;
@@ -72,13 +74,14 @@ export class RequestRecorder<Request> {
     if (Array.isArray(ignore) && ignore.includes(endpoint)) return;
     const userId = this.#guard(() => this.options.user?.(request));
     const method = raw.method ?? '';
+    const isUpgraded = !isWhole && hasChangedProtocol(raw, response);
     publisher.api({
       service_name: service,
       endpoint,
       method: METHOD.test(method) ? method : 'OTHER',
-      status_code: isWhole ? response.statusCode : statusOfBroken(raw, response),
+      status_code: isWhole ? response.statusCode : isUpgraded ? SWITCHING_PROTOCOLS : statusOfBroken(raw, response),
       user_id: isInt32(userId) ? userId : undefined,
-      ...measured,
+      ...(isUpgraded ? {} : measured),
     });
   }
 
@@ -99,14 +102,20 @@ export class RequestRecorder<Request> {
 
   #tell(error: unknown): void {
     if (this.options.onFault === undefined) {
-      if (!this.#hasWarned) process.emitWarning(`a request was not recorded whole: ${error}`, 'MetricsClientWarning');
+      if (!this.#hasWarned)
+        process.emitWarning(`a request was not recorded whole: ${errorText(error)}`, 'MetricsClientWarning');
       this.#hasWarned = true;
       return;
     }
+    const warn = (second: unknown): void => {
+      process.emitWarning(`onFault threw: ${errorText(second)}`, 'MetricsClientWarning');
+    };
     try {
-      this.options.onFault(error);
+      // An async function fits the type as well; its rejection would end the process.
+      const answer: unknown = this.options.onFault(error);
+      if (answer instanceof Promise) answer.catch(warn);
     } catch (second) {
-      process.emitWarning(`onFault threw: ${second}`, 'MetricsClientWarning');
+      warn(second);
     }
   }
 }
@@ -116,6 +125,14 @@ interface Measured {
   readonly response_time_ms: number;
   readonly request_bytes: number | undefined;
   readonly response_bytes: number | undefined;
+}
+
+/**
+ * A connection that has become a WebSocket's ends without an answer of HTTP, when it is closed: it did not fail, and how
+ * long it was open is no response time.
+ */
+function hasChangedProtocol(raw: IncomingMessage, response: ServerResponse): boolean {
+  return Reflect.get(raw, 'upgrade') === true && !response.headersSent;
 }
 
 /**

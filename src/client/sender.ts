@@ -145,6 +145,7 @@ export class Sender {
     if (waiting === undefined) return;
     this.#inFlight.delete(token);
     if (answer.kind === 'trouble') this.#sendLater(waiting.entry, answer.trouble);
+    else if (answer.kind === 'too_large') this.listener.onTooLarge(waiting.entry);
     else {
       this.#trouble = undefined;
       this.#pauseMs = 0;

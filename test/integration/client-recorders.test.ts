@@ -1,10 +1,15 @@
 import { once } from 'node:events';
+import { request as httpRequest, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import express from 'express';
+import Fastify from 'fastify';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ApiEvent } from '../../src/client/index.js';
+import { type ApiEvent, expressRecorder, fastifyRecorder } from '../../src/client/index.js';
 import { decodeMessage } from '../../src/events/codec.js';
 import { codec, message } from '../support/messages.js';
 import {
+  portOf,
   type RecordedApp,
   read,
   type Sent,
@@ -159,6 +164,83 @@ for (const [framework, start] of Object.entries({ Fastify: startFastify, Express
 
   of.run();
 }
+
+test('a recorder for Express beside another tells the same route', async () => {
+  const told: ApiEvent[] = [];
+  const sink = { api: (event: ApiEvent) => told.push(event) > 0 };
+  const app = express();
+  app.use(expressRecorder({ publisher: sink }), expressRecorder({ publisher: sink }));
+  const router = express.Router();
+  router.get('/users/:id', (_request, response) => void response.send('hers'));
+  app.use('/tenants/:tenant', router);
+  const server = app.listen(0, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    await read(await send(portOf(server), '/tenants/7/users/8'));
+    await waitFor('both events', () => told[1]);
+    assert.equal(
+      told.map(({ endpoint }) => endpoint),
+      ['/tenants/:tenant/users/:id', '/tenants/:tenant/users/:id'],
+    );
+  } finally {
+    server.close();
+  }
+});
+
+test('a parameter that the application replaced by what has no text is told by its name, and breaks no request', async () => {
+  const told: ApiEvent[] = [];
+  const app = express();
+  app.use(expressRecorder({ publisher: { api: (event) => told.push(event) > 0 } }));
+  app.param('tenant', (request, _response, next) => {
+    Reflect.set(request.params, 'tenant', Object.create(null));
+    next();
+  });
+  const router = express.Router();
+  router.get('/users', (_request, response) => void response.send('hers'));
+  app.use('/tenants/:tenant', router);
+  const server = app.listen(0, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    const response = await send(portOf(server), '/tenants/7/users');
+    assert.is(response.statusCode, 200);
+    await read(response);
+    assert.is((await waitFor('the event', () => told[0])).endpoint, '/:tenant/users');
+  } finally {
+    server.close();
+  }
+});
+
+test('a WebSocket is told as 101 when it is closed, without a time', async () => {
+  const told: ApiEvent[] = [];
+  const app = Fastify();
+  await app.register(fastifyRecorder({ publisher: { api: (event) => told.push(event) > 0 } }));
+  app.get('/live/:id', (request, reply) => {
+    // As @fastify/websocket does.
+    reply.hijack();
+    request.raw.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  });
+  app.server.on('upgrade', (request, socket) => {
+    const response = new ServerResponse(request);
+    if (socket instanceof Socket) response.assignSocket(socket);
+    socket.resume().on('end', () => socket.end());
+    app.routing(request, response);
+  });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  try {
+    const headers = { connection: 'upgrade', upgrade: 'websocket' };
+    const request = httpRequest({ host: '127.0.0.1', port: portOf(app.server), path: '/live/7', headers });
+    request.end();
+    const [, socket] = await once(request, 'upgrade');
+    socket.destroy();
+    const { endpoint, status_code, response_time_ms } = await waitFor('the event', () => told[0]);
+    assert.equal(
+      { endpoint, status_code, response_time_ms },
+      { endpoint: '/live/:id', status_code: 101, response_time_ms: undefined },
+    );
+  } finally {
+    await app.close();
+  }
+});
 
 test('a publisher that throws breaks no request', async () => {
   const broken = {

@@ -170,6 +170,19 @@ test('a publisher that is made while NATS is away keeps what fits, tells what do
   assert.equal(await numbersInTheLog('away_newest'), upTo(10));
 });
 
+test('a publisher that is made while the connection of the program is down sends nothing until it is back', async () => {
+  const first = publisher({ connection });
+  await nats.kill();
+  await waitFor('the loss', () => (first.stats().trouble === 'disconnected' ? true : undefined), BOUND_MS);
+  const later = publisher({ connection });
+  later.user({ event_type: 'made_while_down', user_id: 0 });
+  await waitFor('the next attempt', () => (later.stats().trouble === 'disconnected' ? true : undefined), BOUND_MS);
+  assert.is(later.stats().inFlight, 0);
+  await nats.start();
+  assert.is(await later.flush(), true);
+  assert.equal(await numbersInTheLog('made_while_down'), [0]);
+});
+
 test('where there is no stream yet, events wait for it', async () => {
   await log.manager.streams.delete('METRICS');
   const sender = publisher();
@@ -189,6 +202,20 @@ test('nothing that is published wrongly or too late throws; it is told by its re
   assert.is(await sender.close(), true);
   await waitFor('the last notice', () => notices.at(-1)?.totalDropped === 3 || undefined, BOUND_MS);
   assert.equal(sender.stats().dropped, { invalid_event: 1, event_too_large: 1, publisher_closed: 1 });
+});
+
+test('what the stream takes no message as large as is given up, and holds nothing else back', async () => {
+  await log.manager.streams.update('METRICS', { max_msg_size: 1_000 });
+  try {
+    const sender = publisher();
+    sender.user({ event_type: 'too_large', metadata: { text: 'x'.repeat(2_000) } });
+    sender.user({ event_type: 'too_large', user_id: 0 });
+    assert.is(await sender.flush(), false);
+    const { stored, buffered, dropped } = sender.stats();
+    assert.equal({ stored, buffered, dropped }, { stored: 1, buffered: 0, dropped: { event_too_large: 1 } });
+  } finally {
+    await log.manager.streams.update('METRICS', { max_msg_size: -1 });
+  }
 });
 
 test('close gives up in time what nobody takes', async () => {
@@ -211,6 +238,9 @@ const BAD_OPTIONS: readonly { what: string; options: PublisherOptions }[] = [
   { what: 'no way to NATS', options: { service: 'billing' } },
   { what: 'a service that is no token', options: { service: 'a b', servers: 'localhost' } },
   { what: 'no address', options: { service: 'a', servers: 'nats://a b' } },
+  { what: 'a password that is not encoded', options: { service: 'a', servers: 'nats://a:%zz@localhost' } },
+  { what: 'a time that no timer waits', options: { service: 'a', servers: 'localhost', ackTimeoutMs: Infinity } },
+  { what: 'a signal that nobody hears', options: { service: 'a', servers: 'localhost', flushOnSignals: ['SIGKILL'] } },
   { what: 'no room', options: { service: 'a', servers: 'localhost', maxBufferedEvents: 0 } },
 ];
 for (const { what, options } of BAD_OPTIONS) {
@@ -273,6 +303,20 @@ test('a signal sends what waits, if that is wished, and then ends the program as
   child.kill('SIGTERM');
   assert.equal(await end, { code: null, signal: 'SIGTERM', stderr: '' });
   assert.equal(await numbersInTheLog('on_signal'), upTo(3));
+});
+
+test('a program that listens to the signal once ends when it wants to', async () => {
+  const then = `const alive = setInterval(() => undefined, 1_000);
+    process.once('SIGTERM', () => {
+      publisher.flush().then(() => setTimeout(() => { process.exitCode = 7; clearInterval(alive); }, 100));
+    });
+    console.log('ready');`;
+  const child = program('once', then, { flushOnSignals: ['SIGTERM'] });
+  const end = ended(child);
+  if (child.stdout !== null) await once(child.stdout, 'data');
+  child.kill('SIGTERM');
+  assert.equal(await end, { code: 7, signal: null, stderr: '' });
+  assert.equal(await numbersInTheLog('once'), upTo(3));
 });
 
 test('a program that listens to the signal itself ends when it wants to', async () => {

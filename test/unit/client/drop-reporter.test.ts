@@ -2,6 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type DropNotice, DropReporter } from '../../../src/client/drop-reporter.js';
 import { Flushes } from '../../../src/client/flushes.js';
+import { waitFor } from '../../support/servers.js';
 
 const test = suite('the reporter of drops');
 
@@ -57,6 +58,37 @@ test('goes on where the callback throws', () => {
     reporter.tell();
   }
   assert.is(calls, 2);
+});
+
+for (const { what, thrown, told } of [
+  { what: 'rejects', thrown: new Error('mine'), told: 'mine' },
+  {
+    what: 'rejects with what has no text',
+    thrown: Object.create(null),
+    told: 'something without a text was thrown',
+  },
+]) {
+  test(`a callback that ${what} is told as a warning, and ends no process`, async () => {
+    const reporter = new DropReporter(
+      () => Promise.reject(thrown),
+      () => undefined,
+    );
+    const warnings: string[] = [];
+    const listener = (warning: Error): void => void warnings.push(warning.message);
+    process.on('warning', listener);
+    reporter.count('buffer_full');
+    reporter.tell();
+    await waitFor('the warning', () => warnings.find((text) => text === `onDropped threw: ${told}`));
+    process.off('warning', listener);
+  });
+}
+
+test('a flush waits for as long as it is told, also where no timer can', async () => {
+  const flushes = new Flushes();
+  const stored = flushes.wait(0, 1, Number.POSITIVE_INFINITY);
+  // A timer that cannot wait so long would be over in a millisecond.
+  setTimeout(() => flushes.settle(0, true), 20);
+  assert.is(await stored, true);
 });
 
 test('a flush waits for what was there when it was asked for, not for what came later', async () => {

@@ -88,4 +88,11 @@ test('thousands pass in their order, and nothing of them is kept', () => {
   assert.is(events.lastNumber, 14_999);
 });
 
+test('what would never fit takes the place of nothing', () => {
+  const events = buffer({ maxBytes: 1_000 });
+  add(events, 'a', 'b');
+  assert.equal(names(events.add({ id: 'large', subject: 's', payload: new Uint8Array(2_000) })), ['large']);
+  assert.equal(names(events.take(9)), ['a', 'b']);
+});
+
 test.run();

@@ -79,8 +79,19 @@ const REFUSED: readonly { what: string; given: unknown; reason: string }[] = [
   { what: 'no name', given: {}, reason: 'invalid_event' },
   { what: 'no event', given: undefined, reason: 'invalid_event' },
   { what: 'an id with a space', given: { event_type: 'a', id: 'a b' }, reason: 'invalid_event' },
+  { what: 'an id that is a number', given: { event_type: 'a', id: 42 }, reason: 'invalid_event' },
   { what: 'a cycle', given: { event_type: 'a', metadata: loop }, reason: 'invalid_event' },
   { what: 'a bigint', given: { event_type: 'a', metadata: { n: 1n } }, reason: 'invalid_event' },
+  {
+    what: 'what throws something without a text',
+    given: {
+      event_type: 'a',
+      get metadata(): never {
+        throw Object.create(null);
+      },
+    },
+    reason: 'invalid_event',
+  },
   { what: '70 KB', given: { event_type: 'a', metadata: { text: 'x'.repeat(70_000) } }, reason: 'event_too_large' },
 ];
 for (const { what, given, reason } of REFUSED) {
