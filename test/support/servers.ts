@@ -191,7 +191,7 @@ export async function testDatabase(
 export async function waitFor<T>(
   what: string,
   check: () => Promise<T | undefined> | T | undefined,
-  boundMs = 10_000,
+  boundMs = 30_000,
 ): Promise<T> {
   const startedMs = performance.now();
   for (let waitedMs = 0; waitedMs < boundMs; waitedMs = performance.now() - startedMs) {

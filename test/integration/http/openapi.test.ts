@@ -61,7 +61,8 @@ test('names addresses that are there, and statuses that they answer with', async
 
 test('has examples of everything, as its schemas say', async () => {
   const found = await document();
-  const ajv = new Ajv2020({ strict: false });
+  // That the schemas are ones is tried above.
+  const ajv = new Ajv2020({ strict: false, validateSchema: false });
   addFormats.default(ajv);
   ajv.addSchema(found, 'openapi.json');
   let examples = 0;
