@@ -8,12 +8,15 @@ import { type DemoEvent, eventsOfMinute, MINUTE_MS, minuteOf } from './minute.js
 import type { Story } from './story.js';
 import type { Stretch } from './stretches.js';
 
-const EVENTS_PER_CHUNK = 2_000;
+const EVENTS_PER_CHUNK = 1_000;
 const MAX_TRIES = 20;
+const MAX_REST_MS = 2_000;
 
 export interface HistoryOptions {
   readonly appender: Pick<Appender, 'appendAll'>;
   readonly signal: AbortSignal;
+  /** For how long it rests after some thousand events, in times of how long they took; 0 where it is not given. */
+  readonly restRatio?: number;
   /** Told of events that were appended, and of the minutes that the log has whole by them. Waited for. */
   readonly onAppended: (events: number, minutes: Stretch) => Promise<void>;
 }
@@ -63,6 +66,7 @@ export async function appendUntilNow(
 class Chunk {
   #events: DemoEvent[] = [];
   #untilMinute: number;
+  #begunMs = performance.now();
 
   constructor(
     private fromMinute: number,
@@ -82,13 +86,16 @@ class Chunk {
     this.#events.push(...events);
   }
 
-  /** Nothing, once the signal has come. */
+  /** Appends what there is, and rests; nothing, once the signal has come. */
   async send(): Promise<void> {
+    const { signal, restRatio = 0, onAppended } = this.options;
     const events = this.#events;
     const minutes = { fromMinute: this.fromMinute, untilMinute: this.#untilMinute };
     this.#events = [];
     this.fromMinute = this.#untilMinute;
-    if (await append(events, this.options)) await this.options.onAppended(events.length, minutes);
+    if (await append(events, this.options)) await onAppended(events.length, minutes);
+    await pause(Math.min(MAX_REST_MS, (performance.now() - this.#begunMs) * restRatio), signal);
+    this.#begunMs = performance.now();
   }
 }
 

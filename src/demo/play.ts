@@ -21,6 +21,8 @@ export interface DemoSize {
 export const DEMO_SIZE: DemoSize = { seed: 1, days: 7, sessionsPerMinute: 0.25 };
 
 const DAY_MINUTES = 1_440;
+/** The service, which folds what is appended and answers the page, shares a thread with the demo: half of it is left to it. */
+const REST_RATIO = 1;
 /** What tells how services are now, and lets live traffic begin. */
 const FIRST_MINUTES = 60;
 
@@ -119,7 +121,7 @@ export class Demo {
       onProgress(this.#events, Math.min(1, this.#minutes / this.missingMinutes));
     };
     const { appender, signal } = this.parts;
-    return { appender, signal, onAppended };
+    return { appender, signal, restRatio: REST_RATIO, onAppended };
   }
 
   #story(liveMs: number | undefined): Story {
