@@ -23,7 +23,7 @@ const FIND_MISSING = `(() => {
   }
   for (const id of ['users', 'events']) need(id, all('#' + id + ' canvas').length > 0);
   for (const id of ['endpoints', 'features']) need(id, all('#' + id + ' tbody tr').length >= 6);
-  need('services', all('#services tbody tr').length === 6 && !document.querySelector('#services tbody').innerText.includes('–'));
+  need('services', all('#services tbody tr').length === 6 && all('#services [data-label=CPU], #services [data-label=Pool]').every((cell) => !cell.textContent.includes('–')));
   need('alerts', all('#alerts').length === 1 && all('#alerts .nothing').length === 0);
   need('pipeline', all('#pipeline [data-projection]').length === 3);
   return missing;
