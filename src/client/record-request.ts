@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Duplex } from 'node:stream';
 import { countRequestBytes, countResponseBytes } from './byte-counts.js';
 import { errorText } from './error-text.js';
 import type { ApiEventSink } from './publisher.js';
@@ -59,7 +60,8 @@ export class RequestRecorder<Request> {
         const counts = { request_bytes: requestBytes(), response_bytes: responseBytes() };
         this.#guard(() => this.#record(exchange, { isWhole, response_time_ms, ...counts }));
       };
-      const onFinish = (): void => end(true);
+      // Over HTTP/2 Node.js tells of the finish of answers that were broken off, too.
+      const onFinish = (): void => end(response.writableEnded);
       const onClose = (): void => end(false);
       response.once('finish', onFinish);
       response.once('close', onClose);
@@ -140,8 +142,13 @@ function hasChangedProtocol(raw: IncomingMessage, response: ServerResponse): boo
  * resets it; otherwise the application destroyed it, as frameworks do where a stream fails after the headers are sent, and
  * with an error that is then the connection's, too.
  */
-function statusOfBroken({ socket }: IncomingMessage, { errored }: ServerResponse): number {
-  const hasClientLeft = errored === null && (socket.readableEnded || socket.errored !== null);
+function statusOfBroken({ socket }: IncomingMessage, response: ServerResponse): number {
+  // A stream of HTTP/2, whose connection goes on with others.
+  const stream = 'stream' in response && response.stream instanceof Duplex ? response.stream : undefined;
+  const hasClientLeft =
+    stream === undefined
+      ? response.errored === null && (socket.readableEnded || socket.errored !== null)
+      : stream.errored === null;
   return hasClientLeft ? CLIENT_CLOSED_REQUEST : INTERNAL_SERVER_ERROR;
 }
 

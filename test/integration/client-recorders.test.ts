@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { request as httpRequest, ServerResponse } from 'node:http';
+import { connect as connectHttp2, constants } from 'node:http2';
 import { Socket } from 'node:net';
 import express from 'express';
 import Fastify from 'fastify';
@@ -207,6 +208,35 @@ test('a parameter that the application replaced by what has no text is told by i
     assert.is((await waitFor('the event', () => told[0])).endpoint, '/:tenant/users');
   } finally {
     server.close();
+  }
+});
+
+test('over HTTP/2 an answer that the client did not wait for is told as 499, and one that it has as it is', async () => {
+  const told: ApiEvent[] = [];
+  const app = Fastify({ http2: true });
+  await app.register(fastifyRecorder({ publisher: { api: (event) => told.push(event) > 0 } }));
+  app.get('/users/:id', () => 'Ada');
+  app.get('/never/:id', () => new Promise(() => undefined));
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const client = connectHttp2(`http://127.0.0.1:${portOf(app.server)}`);
+  try {
+    await once(client.request({ ':path': '/users/7' }).resume(), 'end');
+    await waitFor('the first event', () => told[0]);
+    const arrived = once(app.server, 'request');
+    const request = client.request({ ':path': '/never/7' });
+    await arrived;
+    request.close(constants.NGHTTP2_CANCEL);
+    await waitFor('the second event', () => told[1]);
+    assert.equal(
+      told.map(({ endpoint, status_code }) => [endpoint, status_code]),
+      [
+        ['/users/:id', 200],
+        ['/never/:id', 499],
+      ],
+    );
+  } finally {
+    client.destroy();
+    await app.close();
   }
 });
 

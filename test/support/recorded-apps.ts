@@ -110,7 +110,7 @@ export async function startExpress(options: Options): Promise<RecordedApp> {
   };
 }
 
-export function portOf(server: Server): number {
+export function portOf(server: Pick<Server, 'address'>): number {
   const address: AddressInfo | string | null = server.address();
   if (address === null || typeof address === 'string') throw new Error('not listening');
   return address.port;
