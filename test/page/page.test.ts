@@ -187,6 +187,13 @@ check('goes on by asking where the stream is cut off', async () => {
   await context.unroute('**/metrics/stream*');
 });
 
+check('says that an answer is not understood, and goes on by itself', async () => {
+  await context.route('**/metrics/dashboard?*', (route) => route.fulfill({ json: null }));
+  await state('unavailable');
+  await context.unroute('**/metrics/dashboard?*');
+  await page.waitForSelector('[data-state=unavailable]', { state: 'detached' });
+});
+
 check('keeps what it has while the service is away, says so, and goes on by itself', async () => {
   await context.setOffline(true);
   await state('away');
@@ -276,7 +283,12 @@ check('can be read in light and in dark', async () => {
   assert.is(grounds.size, 2);
 });
 
-check('fits a phone', async () => {
+check('fits a phone, whatever a service is called', async () => {
+  const names = ['constructor', 'x'.repeat(100)];
+  await send(
+    names.map((service_name) => ({ kind: 'api', service_name, endpoint: '/', method: 'GET', status_code: 200 })),
+  );
+  for (const name of names) await page.waitForSelector(`#services tr[data-service="${name}"]`);
   await page.setViewportSize({ width: 360, height: 740 });
   await page.waitForFunction('document.querySelector(".chart canvas")?.clientWidth < 360');
   assert.is(await page.evaluate('document.documentElement.scrollWidth'), 360);

@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { chooseCoding } from '../../src/http/page-files.js';
 import { parseDashboardQuestion } from '../../src/queries/dashboard-question.js';
+import { beside } from '../../web/page/model/beside.js';
 import { viewChange } from '../../web/page/model/change.js';
 import * as format from '../../web/page/model/format.js';
 import {
@@ -15,7 +16,7 @@ import {
   parseSelection,
   writeSelection,
 } from '../../web/page/model/ranges.js';
-import { largest, lonely, sparkPath, stacked } from '../../web/page/model/series.js';
+import { largest, lonely, seriesNamed, sparkPath, stacked } from '../../web/page/model/series.js';
 import { EventParser } from '../../web/page/model/sse.js';
 import { firstEventCommand, isSendable, readClaims } from '../../web/page/model/token.js';
 
@@ -154,9 +155,28 @@ test('reads server-sent events however they are cut', () => {
   }, /too long/);
 });
 
+test('waits for what stands beside the numbers no longer than it may', async () => {
+  const never = new Promise<number>(() => undefined);
+  assert.is(await beside(never, Promise.resolve(), 1), undefined);
+  assert.is(await beside(Promise.resolve(7), never, 1), 7);
+  const gone = beside(never, Promise.reject(new Error('gone')), 1);
+  assert.is(await gone.catch((error: unknown) => String(error)), 'Error: gone');
+});
+
+test('finds no series of a service that is named as what every object has', () => {
+  const series = [{ t: '2026-11-28T00:00:00Z', value: 1 }];
+  const split = JSON.parse(JSON.stringify({ billing: series }));
+  assert.equal(seriesNamed(split, 'billing'), series);
+  for (const name of ['constructor', '__proto__', 'toString']) assert.equal(seriesNamed(split, name), []);
+});
+
 test('shows what a token says, and sends nothing that a header or a shell would take for its own', () => {
   const token = `x.${Buffer.from('{"sub":"jürgen","exp":60}').toString('base64url')}.y`;
   assert.equal(readClaims(token), { subject: 'jürgen', expiresAtMs: 60_000 });
+  for (const exp of ['1e20', '-1e300', '1e400']) {
+    const far = `x.${Buffer.from(`{"exp":${exp}}`).toString('base64url')}.y`;
+    assert.equal(readClaims(far), { subject: undefined, expiresAtMs: undefined });
+  }
   assert.equal(readClaims('no token'), { subject: undefined, expiresAtMs: undefined });
   assert.ok(isSendable(token));
   for (const wrong of ['', 'a b', "a'; reboot '", 'a\r\nx: y', 'ü']) assert.not(isSendable(wrong));

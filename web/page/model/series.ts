@@ -11,6 +11,11 @@ export interface Named {
 
 export const valuesOf = (series: Series): Values => series.map(({ value }) => value);
 
+/** The series of a name that a publisher has chosen, which may be `constructor`; empty where there is none. */
+export function seriesNamed(split: SplitSeries, name: string): Series {
+  return Object.hasOwn(split, name) ? (split[name] ?? []) : [];
+}
+
 /** Starts of the intervals, seconds since 1970. */
 export const startsOf = (series: Series): number[] => series.map(({ t }) => Date.parse(t) / 1_000);
 

@@ -16,11 +16,16 @@ export function readClaims(token: string): Claims {
     const { sub, exp } = claims as { sub?: unknown; exp?: unknown };
     return {
       subject: typeof sub === 'string' ? sub : undefined,
-      expiresAtMs: typeof exp === 'number' ? exp * 1_000 : undefined,
+      expiresAtMs: typeof exp === 'number' && isTime(exp * 1_000) ? exp * 1_000 : undefined,
     };
   } catch {
     return NOTHING; // No JWT; the service will say so.
   }
+}
+
+/** Whether there is such a time: one that is too far away cannot be written, and trying to would end the page. */
+function isTime(timeMs: number): boolean {
+  return !Number.isNaN(new Date(timeMs).getTime());
 }
 
 /** Bearer tokens are of these characters (RFC 6750, section 2.1): none that a header or a shell would take for its own. */

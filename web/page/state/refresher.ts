@@ -82,8 +82,12 @@ export class Refresher {
         this.store.set({ view: this.#viewOf(outcome, selection), isChanging: false });
         if (outcome.kind === 'unauthorized') return this.stop();
         await this.#pause(outcome.kind, performance.now() - startMs, signal);
-      } catch (error) {
-        if (!signal.aborted && !this.#ended.signal.aborted) throw error;
+      } catch {
+        if (signal.aborted || this.#ended.signal.aborted) continue;
+        // Something between us and the service answered, or a service that is older: it may be another next time.
+        const outcome = { kind: 'unavailable', detail: 'What it answers is not understood.' } as const;
+        this.store.set({ view: this.#viewOf(outcome, selection), isChanging: false });
+        await this.#pause(outcome.kind, performance.now() - startMs, signal);
       }
     }
   }

@@ -1,6 +1,6 @@
 import type { ServiceHealth, ServiceStatus, SplitSeries } from '../model/answers.js';
 import { ago, bytes, load, milliseconds, percent, perSecond } from '../model/format.js';
-import { valuesOf } from '../model/series.js';
+import { seriesNamed, valuesOf } from '../model/series.js';
 import { dayAndTime } from '../model/times.js';
 import { Spark } from './headlines.js';
 import { Nothing, Panel } from './panel.js';
@@ -96,7 +96,7 @@ function ServiceRow({ service, cpu, choose }: RowProps) {
         <data value={service.p95_response_time_ms ?? ''}>{milliseconds(service.p95_response_time_ms)}</data>
       </td>
       <td class="figure cpu" data-label="CPU">
-        <Spark values={valuesOf(cpu[name] ?? [])} colour="cpu" />
+        <Spark values={valuesOf(seriesNamed(cpu, name))} colour="cpu" />
         {load(service.cpu_usage)}
       </td>
       <td class="figure" data-label="Memory">
