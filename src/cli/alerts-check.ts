@@ -1,6 +1,7 @@
 import { warnAbout } from '../alerts/check-rules.js';
 import type { AlertsTrialConfig } from '../config.js';
-import { at, counted, parseRulesFile, thresholdsOf } from './rules-file.js';
+import { counted } from './counted.js';
+import { at, parseRulesFile, thresholdsOf } from './rules-file.js';
 
 /**
  * `metrics alerts check`: says what is wrong with a file of rules, and what is probably not meant.

@@ -2,7 +2,8 @@ import { dirname, resolve } from 'node:path';
 import { readTestFile } from '../alerts/testing/read-test-file.js';
 import { runTestCase } from '../alerts/testing/run-test-case.js';
 import { ConfigError } from '../config-error.js';
-import { at, counted, readTextFile } from './rules-file.js';
+import { counted } from './counted.js';
+import { at, readTextFile } from './rules-file.js';
 
 /**
  * `metrics alerts test`: plays the tests of each file, and prints each expectation that is not met with what was found.

@@ -6,6 +6,7 @@ import { openRedis, redisAnswered } from '../store/redis.js';
 import { Appender } from '../stream/append.js';
 import { ConnectionWatch, connectNats } from '../stream/connection.js';
 import { deleteAllStreams } from '../stream/delete-streams.js';
+import { counted } from './counted.js';
 import { demoEnvironment } from './demo-env.js';
 import { demoGreeting, demoGuide } from './demo-guide.js';
 import { type DevArgs, type DevRun, runDev } from './dev.js';
@@ -123,10 +124,6 @@ async function playDemo(demo: Demo, signal: AbortSignal, way: Parameters<Demo['p
 function spanOf(minutes: number): string {
   const days = Math.round(minutes / 1_440);
   return days >= 1 ? counted(days, 'day') : counted(minutes, 'minute');
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function tell(line: string): void {

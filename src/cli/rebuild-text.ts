@@ -1,5 +1,6 @@
 import type { DayComparison, Ids } from '../projections/rebuild/compare-days.js';
 import type { RebuildOutcome, RebuildRefusal, RebuildReport } from '../projections/rebuild/rebuild-tables.js';
+import { counted } from './counted.js';
 
 const REFUSALS: Readonly<Record<RebuildRefusal, string>> = {
   another_rebuild: 'Another process is rebuilding.',
@@ -64,7 +65,7 @@ function tableLines(table: string, all: readonly DayComparison[]): string[] {
   const rows = days.reduce((sum, { live }) => sum + live.rows, 0);
   const verdict = differing.length === 0 ? 'equal' : `${differing.length} differ`;
   return [
-    `  ${table.padEnd(16)} ${n(days.length)} days, ${n(rows)} rows: ${verdict}`,
+    `  ${table.padEnd(16)} ${counted(days.length, 'day')}, ${counted(rows, 'row')}: ${verdict}`,
     ...differing.map(({ day, live, rebuilt, difference }) => {
       const parts = Object.entries(difference ?? {}).flatMap(([kind, ids]) => idsText(kind, ids));
       return `    ${day}  live ${n(live.rows)}, rebuilt ${n(rebuilt.rows)}: ${parts.join('; ')}`;

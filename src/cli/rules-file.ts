@@ -25,11 +25,6 @@ export function at(file: string, { line, detail }: RuleProblem): string {
   return `${file}:${line}: ${detail}\n`;
 }
 
-/** `1 rule`, `2 rules`. */
-export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
-}
-
 /** As conditions name them. */
 export function thresholdsOf({ thresholds }: AlertsTrialConfig): Thresholds {
   return { error_rate: thresholds.errorRate, response_time: thresholds.responseTimeMs };

@@ -63,22 +63,27 @@ function describe(status: OperationalStatus): string {
   for (const [name, { status: state, latency_ms: latency }] of Object.entries(status.components)) {
     lines.push(`${name.padEnd(12)} ${state}${latency === null ? '' : `  ${latency.toFixed(1)} ms`}`);
   }
-  lines.push('', row(['PROJECTION', 'SEQUENCE', 'LAG EVENTS', 'LAG SECONDS', 'EVENTS/S', 'EPOCH', 'HOLDER']));
-  for (const projection of status.projections) {
+  const projections = status.projections.map((projection) => {
     const { name, sequence, lag_events, lag_seconds, events_per_second, epoch, holder } = projection;
-    lines.push(row([name, sequence, lag_events, lag_seconds, events_per_second, epoch, holder]));
-  }
-  lines.push('', row(['STREAM', 'FIRST', 'LAST', 'MESSAGES', 'BYTES', 'OLDEST']));
-  for (const stream of status.streams) {
-    const { name, first_sequence, last_sequence, messages, bytes, oldest_at } = stream;
-    lines.push(row([name, first_sequence, last_sequence, messages, bytes, oldest_at]));
-  }
+    return [name, sequence, lag_events, lag_seconds, events_per_second, epoch, holder];
+  });
+  const heads = ['PROJECTION', 'SEQUENCE', 'LAG EVENTS', 'LAG SECONDS', 'EVENTS/S', 'EPOCH', 'HOLDER'];
+  lines.push('', ...table([heads, ...projections]));
+  const streams = status.streams.map(({ name, first_sequence, last_sequence, messages, bytes, oldest_at }) => {
+    return [name, first_sequence, last_sequence, messages, bytes, oldest_at];
+  });
+  lines.push('', ...table([['STREAM', 'FIRST', 'LAST', 'MESSAGES', 'BYTES', 'OLDEST'], ...streams]));
   return `${lines.join('\n')}\n`;
 }
 
-function row(cells: readonly (string | number | null)[]): string {
-  return cells
-    .map((cell, index) => String(cell ?? '-').padEnd(index === 0 ? 20 : 14))
-    .join(' ')
-    .trimEnd();
+/** Rows whose columns are as wide as what stands in them. */
+function table(rows: readonly (readonly (string | number | null)[])[]): string[] {
+  const texts = rows.map((cells) => cells.map((cell) => String(cell ?? '-')));
+  const widthOf = (column: number): number => Math.max(...texts.map((cells) => cells[column]?.length ?? 0));
+  return texts.map((cells) =>
+    cells
+      .map((text, column) => text.padEnd(widthOf(column)))
+      .join('  ')
+      .trimEnd(),
+  );
 }

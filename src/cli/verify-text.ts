@@ -1,6 +1,7 @@
 import type { NotComparedReason, SummariesReport } from '../projections/verify/compare-summaries.js';
 import { type DayReport, type Differing, isEqualDay, type TableReport } from '../projections/verify/tally.js';
 import type { VerifyReport } from '../projections/verify/verify.js';
+import { counted } from './counted.js';
 
 const NOT_COMPARED: Readonly<Record<NotComparedReason, string>> = {
   redis_away: 'Redis does not answer',
@@ -32,7 +33,7 @@ function tableLines({ table, days }: TableReport): string[] {
   const rows = days.reduce((sum, { found }) => sum + found.count, 0);
   const differing = days.filter((day) => !isEqualDay(day));
   const verdict = differing.length === 0 ? 'equal' : `${differing.length} of them differ`;
-  const head = `${table.padEnd(15)} ${count(rows)} rows in ${days.length} days: ${verdict}`;
+  const head = `${table.padEnd(15)} ${counted(rows, 'row')} in ${counted(days.length, 'day')}: ${verdict}`;
   return [head, ...differing.flatMap(dayLines)];
 }
 

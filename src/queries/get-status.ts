@@ -99,11 +99,12 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
 
   async execute(): Promise<OperationalStatus> {
     const { pool, redis, streams, reported, now } = this.dependencies;
-    const [nats, postgres, summaries] = await Promise.all([
-      check(streams),
+    const [postgres, summaries] = await Promise.all([
       check(() => readCheckpoints(pool)),
       check(() => readPosition(redis)),
     ]);
+    // Behind them: what was projected a moment ago would otherwise look as if it were ahead of the log.
+    const nats = await check(streams);
     const log = nats.value?.find(({ name }) => name === this.dependencies.logStream);
     const lastSequence = log?.last_sequence;
     const checkpoint = postgres.value?.tables;

@@ -28,6 +28,8 @@ export interface ChartProps {
   readonly answeredAt: number;
   readonly drawn: readonly Drawn[];
   readonly format: (value: number | null) => string;
+  /** There is nothing between two whole numbers: the values are counts. */
+  readonly isWhole?: boolean;
   zoom(fromMs: number, toMs: number): void;
 }
 

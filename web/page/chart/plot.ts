@@ -3,6 +3,8 @@ import { shortDay, timeOfDay } from '../model/times.js';
 import { type ChartProps, type Drawn, lonelyPoints } from './chart.js';
 import { Tooltip } from './tooltip.js';
 
+/** Between the ticks of an axis of counts: 1, 2, 5, 10 and so on. */
+const WHOLE_STEPS = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 const MIN_WIDTH = 240;
 const MIN_HEIGHT = 160;
 /** A drag that is shorter was a click. */
@@ -87,6 +89,7 @@ function options(frame: HTMLElement, props: () => ChartProps, tooltip: Tooltip):
       {
         ...quiet,
         grid: { stroke: line, width: 1 },
+        ...(props().isWhole === true ? { incrs: WHOLE_STEPS } : {}),
         values: (_plot, splits) => splits.map((each) => props().format(each)),
         space: 44,
         size: 60,

@@ -171,6 +171,7 @@ function SeriesPanel({ id, title, width, note, dashboard, drawn, zoom, format }:
             answeredAt={Date.parse(dashboard.generated_at) / 1_000}
             drawn={drawn}
             format={format}
+            isWhole={format === count}
             zoom={zoom}
           />
         </>

@@ -44,7 +44,7 @@ export function Headlines({ data: { dashboard, selection } }: { readonly data: P
         dashboard={dashboard}
         compared="error_rate"
         welcome="down"
-        spark={valuesOf(series.error_rate).map((value) => value ?? 0)}
+        spark={api.error_rate === null ? undefined : valuesOf(series.error_rate).map((value) => value ?? 0)}
         colour="errors"
         note={plural(api.errors, 'error')}
       />

@@ -20,7 +20,7 @@ export function TopEndpoints({ endpoints, showsService }: EndpointsProps) {
       {endpoints.length === 0 ? (
         <Nothing>No requests in this range</Nothing>
       ) : (
-        <table class="ranked">
+        <table class="ranked long">
           <thead>
             <tr>
               <th scope="col">Endpoint</th>
