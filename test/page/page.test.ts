@@ -194,6 +194,22 @@ check('says that an answer is not understood, and goes on by itself', async () =
   await page.waitForSelector('[data-state=unavailable]', { state: 'detached' });
 });
 
+check('says that it does not know the shape of an answer, and is mended by a click', async () => {
+  await context.route('**/metrics/alerts?*', (route) => route.fulfill({ json: {} }));
+  await page.waitForSelector('[data-state=broken]');
+  await context.unroute('**/metrics/alerts?*');
+  const mended = async (): Promise<true | undefined> => {
+    // What it has may still be the answer of before.
+    if (await page.locator('[data-state=broken]').isVisible()) await page.getByText('Try again').click();
+    return (await page.locator('.headlines .number').count()) > 0 ? true : undefined;
+  };
+  await waitFor('the numbers', mended, 60_000);
+  // Which of them it was is for whoever looks into the console.
+  const told = complaints.splice(0);
+  assert.ok(told.length > 0);
+  for (const complaint of told) assert.match(complaint, /TypeError/);
+});
+
 check('keeps what it has while the service is away, says so, and goes on by itself', async () => {
   await context.setOffline(true);
   await state('away');

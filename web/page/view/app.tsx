@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks';
+import { useEffect, useErrorBoundary } from 'preact/hooks';
 import type { Page } from '../state/page.js';
 import { type PageState, useStore } from '../state/store.js';
 import { Announcer } from './announcer.js';
@@ -32,6 +32,19 @@ export function App({ page }: { readonly page: Page }) {
 
 function Content({ page, state }: { readonly page: Page; readonly state: PageState }) {
   const { view } = state;
+  // An answer of another shape than this page knows, as one of a newer service may be.
+  const [broken, mend] = useErrorBoundary((error) => console.error(error));
+  if (broken !== undefined) {
+    return (
+      <div class="notice" role="alert" data-state="broken">
+        <h2>This cannot be shown</h2>
+        <p>The service answered what this page does not understand. A reload brings the page that belongs to it.</p>
+        <button type="button" onClick={() => mend()}>
+          Try again
+        </button>
+      </div>
+    );
+  }
   switch (view.kind) {
     case 'loading':
       return <Skeleton />;
