@@ -201,7 +201,7 @@ check('says that it does not know the shape of an answer, and is mended by a cli
   const mended = async (): Promise<true | undefined> => {
     // What it has may still be the answer of before.
     if (await page.locator('[data-state=broken]').isVisible()) await page.getByText('Try again').click();
-    return (await page.locator('.headlines .number').count()) > 0 ? true : undefined;
+    return (await page.locator('#pipeline').count()) > 0 ? true : undefined;
   };
   await waitFor('the numbers', mended, 60_000);
   // Which of them it was is for whoever looks into the console.

@@ -27,7 +27,7 @@ export async function untilFolded(service: TestService): Promise<void> {
   await waitFor('the fold of a week', isDone, FOLD_TIMEOUT_MS);
 }
 
-/** Waits until the page shows its numbers, or that there are none. */
+/** Waits until the page shows all its numbers, or that there are none. */
 export async function untilViewed(page: Page): Promise<void> {
-  await page.waitForSelector('.headlines .number, [data-state=empty]', { timeout: VIEW_TIMEOUT_MS });
+  await page.waitForSelector('#pipeline, [data-state=empty]', { timeout: VIEW_TIMEOUT_MS });
 }

@@ -7,12 +7,9 @@ import './styles/panels.css';
 import './styles/tables.css';
 import './styles/charts.css';
 import { render } from 'preact';
-import { Page } from './state/page.js';
-import { applyTheme } from './state/theme.js';
+// Before the views: it asks for the numbers, and the views are made while the answer is on its way.
+import { page } from './start.js';
 import { App } from './view/app.js';
 
-applyTheme();
-const page = new Page();
-page.start();
 const root = document.getElementById('page');
 if (root !== null) render(<App page={page} />, root);

@@ -1,4 +1,5 @@
 import type { Change } from './answers.js';
+import { lazily } from './lazily.js';
 
 /** How a number has changed since the period before, as it is shown. */
 export interface ChangeView {
@@ -12,9 +13,9 @@ export interface ChangeView {
 /** Which direction is welcome. */
 export type Welcome = 'up' | 'down' | 'neither';
 
-const percentage = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 0 });
-const finePercentage = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
-const times = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const percentage = lazily(() => new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 0 }));
+const finePercentage = lazily(() => new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 }));
+const times = lazily(() => new Intl.NumberFormat('en', { maximumFractionDigits: 0 }));
 
 /** Less than this is no change to speak of. */
 const FLAT_BELOW = 0.0005;
@@ -34,6 +35,6 @@ export function viewChange(change: Change | undefined, welcome: Welcome): Change
 }
 
 function sizeOf(relative: number): string {
-  if (relative >= 10) return `${times.format(relative + 1)}×`;
-  return (relative < 0.1 ? finePercentage : percentage).format(relative);
+  if (relative >= 10) return `${times().format(relative + 1)}×`;
+  return (relative < 0.1 ? finePercentage : percentage)().format(relative);
 }

@@ -9,6 +9,7 @@ import { FirstEvent } from './first-event.js';
 import { Business, Headlines } from './headlines.js';
 import { Pipeline } from './pipeline.js';
 import { Services } from './services.js';
+import { AfterPaint } from './skeleton.js';
 import { TopEndpoints, TopFeatures } from './top.js';
 
 interface Props {
@@ -41,25 +42,27 @@ export function Dashboard({ page, data, isDimmed }: Props) {
     <div class={isDimmed ? 'dashboard dimmed' : 'dashboard'}>
       {degraded}
       <Headlines data={data} />
-      <div class="grid">
-        <RequestsAndErrors dashboard={dashboard} zoom={zoom} />
-        <Alerts page={page} data={data} />
-        <ResponseTimes dashboard={dashboard} zoom={zoom} />
-        <TopEndpoints endpoints={dashboard.top.endpoints} showsService={selection.service === undefined} />
-      </div>
-      <Services
-        services={dashboard.services}
-        cpu={dashboard.series.cpu_usage}
-        note={plural(dashboard.services.length, 'service')}
-        choose={(name) => page.chooseService(name)}
-      />
-      <div class="grid">
-        <ActiveUsers dashboard={dashboard} zoom={zoom} note={ofAll} />
-        <TopFeatures features={dashboard.top.features} note={ofAll} />
-        <EventTypes dashboard={dashboard} zoom={zoom} note={ofAll} />
-        <Business dashboard={dashboard} note={ofAll} />
-      </div>
-      <Pipeline status={status} />
+      <AfterPaint>
+        <div class="grid">
+          <RequestsAndErrors dashboard={dashboard} zoom={zoom} />
+          <Alerts page={page} data={data} />
+          <ResponseTimes dashboard={dashboard} zoom={zoom} />
+          <TopEndpoints endpoints={dashboard.top.endpoints} showsService={selection.service === undefined} />
+        </div>
+        <Services
+          services={dashboard.services}
+          cpu={dashboard.series.cpu_usage}
+          note={plural(dashboard.services.length, 'service')}
+          choose={(name) => page.chooseService(name)}
+        />
+        <div class="grid">
+          <ActiveUsers dashboard={dashboard} zoom={zoom} note={ofAll} />
+          <TopFeatures features={dashboard.top.features} note={ofAll} />
+          <EventTypes dashboard={dashboard} zoom={zoom} note={ofAll} />
+          <Business dashboard={dashboard} note={ofAll} />
+        </div>
+        <Pipeline status={status} />
+      </AfterPaint>
     </div>
   );
 }

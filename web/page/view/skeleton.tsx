@@ -1,3 +1,6 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+
 /** The page's shape, before there are numbers. */
 export function Skeleton({ isStill = false }: { readonly isStill?: boolean }) {
   return (
@@ -7,10 +10,32 @@ export function Skeleton({ isStill = false }: { readonly isStill?: boolean }) {
           <div key={key} class="card" />
         ))}
       </div>
-      <div class="grid">
-        <div class="panel wide" />
-        <div class="panel" />
-      </div>
+      <SkeletonPanels />
+    </div>
+  );
+}
+
+function SkeletonPanels() {
+  return (
+    <div class="grid">
+      <div class="panel wide" />
+      <div class="panel" />
+    </div>
+  );
+}
+
+/** What is below the headline numbers waits until they are painted: all of it takes several times as long as they do. */
+export function AfterPaint({ children }: { readonly children: ComponentChildren }) {
+  const [isPainted, setPainted] = useState(false);
+  useEffect(() => {
+    // Effects alone come before the painting where a frame takes long.
+    const frame = requestAnimationFrame(() => setTimeout(() => setPainted(true)));
+    return () => cancelAnimationFrame(frame);
+  }, []);
+  if (isPainted) return <>{children}</>;
+  return (
+    <div class="skeleton still" aria-hidden="true">
+      <SkeletonPanels />
     </div>
   );
 }
