@@ -15,7 +15,7 @@ const GROUPS = {
   'integration, tables': ['rebuild-state', 'store'],
   'integration, queries of tables': ['product-queries', 'write-batch'],
   'integration, days and sessions': ['retention', 'session-lengths', 'queries/metrics-document'],
-  'integration, summaries': ['summary-fencing', 'queries/bucket-sums'],
+  'integration, summaries': ['summary-fencing', 'queries/bucket-sums', 'queries/status'],
   'integration/notify': ['notify/channels', 'notify/notifiers'],
 };
 const GROUP_OF = new Map(

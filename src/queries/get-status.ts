@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import {
   type Checkpoint,
-  readCheckpoint,
+  readCheckpoints,
   SESSIONS_PROJECTION,
   SUMMARIES_PROJECTION,
   TABLES_PROJECTION,
@@ -99,10 +99,7 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
 
   async execute(): Promise<OperationalStatus> {
     const { pool, redis, streams, reported, now } = this.dependencies;
-    const [postgres, summaries] = await Promise.all([
-      check(() => readCheckpoints(pool)),
-      check(() => readPosition(redis)),
-    ]);
+    const [postgres, summaries] = await Promise.all([check(() => readOwners(pool)), check(() => readPosition(redis))]);
     // Behind them: what was projected a moment ago would otherwise look as if it were ahead of the log.
     const nats = await check(streams);
     const log = nats.value?.find(({ name }) => name === this.dependencies.logStream);
@@ -161,13 +158,10 @@ export class GetStatusHandler implements IQueryHandler<GetStatus> {
 }
 
 /** What Postgres knows of the projections, of the summaries their leader alone; undefined before they began. */
-async function readCheckpoints(pool: Pool): Promise<Record<ProjectionName, Checkpoint | undefined>> {
-  const [tables, summaries, sessions] = await Promise.all([
-    readCheckpoint(pool, TABLES_PROJECTION),
-    readCheckpoint(pool, SUMMARIES_PROJECTION),
-    readCheckpoint(pool, SESSIONS_PROJECTION),
-  ]);
-  return { tables, summaries, sessions };
+async function readOwners(pool: Pool): Promise<Record<ProjectionName, Checkpoint | undefined>> {
+  const owners = await readCheckpoints(pool, [TABLES_PROJECTION, SUMMARIES_PROJECTION, SESSIONS_PROJECTION]);
+  const of = (name: string): Checkpoint | undefined => owners.get(name);
+  return { tables: of(TABLES_PROJECTION), summaries: of(SUMMARIES_PROJECTION), sessions: of(SESSIONS_PROJECTION) };
 }
 
 interface Checked<T> {

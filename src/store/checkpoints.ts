@@ -29,9 +29,9 @@ export type Progress = Pick<Checkpoint, 'sequence' | 'lastEventId' | 'lastStored
 
 /** The projection of the log into the three tables. The name is permanent. */
 export const TABLES_PROJECTION = 'tables';
-/** The fold of the tables' user events into sessions. The name is permanent. */
 /** The tables' deltas in Redis, of which Postgres knows the leader alone. The name is permanent. */
 export const SUMMARIES_PROJECTION = 'summaries';
+/** The fold of the tables' user events into sessions. The name is permanent. */
 export const SESSIONS_PROJECTION = 'sessions';
 
 /** The fold of the log into tables that are to take the place of the live ones. The name is permanent. */
