@@ -63,25 +63,29 @@ export async function openStage(given?: TestServers): Promise<Stage> {
 
 /** Waits until tables and summaries contain the whole log. */
 export async function caughtUp({ client, connection }: Stage): Promise<void> {
-  // Not asked at once whether it answers: a cluster may be electing.
-  const manager = await connection.jetstreamManager({ checkAPI: false });
+  const lastSequence = await sequenceReader(connection);
   await waitFor(
     'tables and summaries to contain the log',
     async () => {
-      const info = await manager.streams.info('METRICS').catch(() => undefined);
-      if (info === undefined) return undefined;
+      const last = await lastSequence();
+      if (last === undefined) return undefined;
       const answer = await client.get('/health/detailed');
       const { projections } = answer.json() as OperationalStatus;
-      return projections.every(({ sequence }) => sequence === info.state.last_seq) ? true : undefined;
+      return projections.every(({ sequence }) => sequence === last) ? true : undefined;
     },
     CATCH_UP_TIMEOUT_MS,
   );
 }
 
+/** Reads where the log ends; undefined while nobody answers: a server has just been started, or a cluster elects. */
+async function sequenceReader(connection: NatsConnection): Promise<() => Promise<number | undefined>> {
+  const manager = await connection.jetstreamManager({ checkAPI: false });
+  return async () => (await manager.streams.info('METRICS').catch(() => undefined))?.state.last_seq;
+}
+
 /** Waits until the tables contain everything that is in the log now. */
 export async function projected({ connection, pool }: Stage, boundMs: number): Promise<void> {
-  const manager = await connection.jetstreamManager();
-  const { last_seq: wanted } = (await manager.streams.info('METRICS')).state;
+  const wanted = await waitFor('the log', await sequenceReader(connection), boundMs);
   await waitFor(
     `the projection of ${wanted}`,
     async () => {
