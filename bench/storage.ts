@@ -32,8 +32,11 @@ function tell(what: string, bytes: number, events: number, note = ''): void {
   console.log(`${what.padEnd(58)} ${(bytes / 1e6).toFixed(1).padStart(9)} MB ${each} ${note}`);
 }
 
-function tellSizes(sizes: readonly Sized[], events: number, note: string): void {
-  for (const { name, bytes } of sizes) tell(`  ${name}`, bytes, events, note);
+/** What all of them take, and each. */
+function tellSizes(what: string, sizes: readonly Sized[], events: number, [note, noteOfEach = note]: string[]): void {
+  const inAll = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
+  tell(what, inAll, events, note);
+  for (const { name, bytes } of sizes) tell(`  ${name}`, bytes, events, noteOfEach);
 }
 
 const postgres = await startTestPostgres({ settings: { full_page_writes: 'on' } });
@@ -91,31 +94,11 @@ try {
   tell('the log (METRICS)', state.bytes, state.messages, 'an event');
   for (const table of EVENT_TABLES) {
     const { rows, sizes } = await readTable(pool, table);
-    tell(
-      table,
-      sizes.reduce((sum, { bytes }) => sum + bytes, 0),
-      rows,
-      `a row, ${rows} rows`,
-    );
-    tellSizes(sizes, rows, 'a row');
+    tellSizes(table, sizes, rows, [`a row, ${rows} rows`, 'a row']);
   }
-  const rollups = await readRollups(pool);
-  tell(
-    'rollups and sessions',
-    rollups.reduce((sum, { bytes }) => sum + bytes, 0),
-    days,
-    'a day',
-  );
-  tellSizes(rollups, days, 'a day');
+  tellSizes('rollups and sessions', await readRollups(pool), days, ['a day']);
   tell("Postgres' log of changes (WAL), written meanwhile", (await readWalBytes(pool)) - walBefore, events, 'an event');
-  const sizes = await redis.sizes();
-  tell(
-    'Redis',
-    sizes.reduce((sum, { bytes }) => sum + bytes, 0),
-    days,
-    'a day',
-  );
-  tellSizes(sizes, days, 'a day');
+  tellSizes('Redis', await redis.sizes(), days, ['a day']);
   for (const [index, [name, pid]] of Object.entries(processes).entries()) {
     const fold = (folded[index] ?? 0) - (idle[index] ?? 0);
     const rollUp = (rolledUp[index] ?? 0) - (folded[index] ?? 0);
