@@ -81,12 +81,10 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signa
   const dashboardPool = openTables(config, logger, lifecycle, DASHBOARD_TABLES);
   const parts = { ...servers, ...stores, dashboardPool, appender, metrics, folds, business, book, path, logger };
   const module = composeModule(config, parts);
-  const http = await createHttpServer(
-    module,
-    new JwtGuard(verifier, config.jwt.enforceScopes),
-    logger,
-    config.corsOrigins,
-  );
+  const http = await createHttpServer(module, new JwtGuard(verifier, config.jwt.enforceScopes), logger, {
+    corsOrigins: config.corsOrigins,
+    limits: config.http,
+  });
   lifecycle.onStop('http', () => http.close());
   await http.listen(config.port, config.host);
   const { port } = new URL(await http.getUrl());

@@ -5,10 +5,12 @@
 import { type AlertsConfig, type RulesConfig, readAlerts, readRulesConfig } from './config-alerts.js';
 import { ConfigError } from './config-error.js';
 import { type BusinessMapping, loadBusiness, loadSources, NO_BUSINESS, type SourceEntry } from './config-files.js';
+import { type HttpLimits, readHttpLimits } from './config-http.js';
 import { type JwtConfig, readJwt } from './config-jwt.js';
 import { type Environment, EnvReader } from './config-reader.js';
 import { MIN_KEY_BYTES, MIN_TOKEN_BYTES } from './config-secrets.js';
 
+export { HTTP_LIMITS, type HttpLimits } from './config-http.js';
 export type { JwtKeySource } from './config-jwt.js';
 export type { Environment } from './config-reader.js';
 export { DEVELOPMENT_PREFIX } from './config-secrets.js';
@@ -35,6 +37,7 @@ export interface Config extends ServersConfig {
   /** Whose pages may ask below /metrics/; nobody's but ours where it is empty. */
   readonly corsOrigins: readonly string[];
   readonly docsEnabled: boolean;
+  readonly http: HttpLimits;
   /** A level of pino. */
   readonly logLevel: string;
   readonly production: boolean;
@@ -81,6 +84,7 @@ export function loadConfig(env: Environment): Config {
     host: read.text('HOST', '0.0.0.0'),
     corsOrigins: read.corsOrigins(),
     docsEnabled: read.boolean('DOCS_ENABLED', true),
+    http: readHttpLimits(read),
     logLevel: read.logLevel(),
     production: read.isProduction,
     roles: read.roles(),

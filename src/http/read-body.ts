@@ -53,6 +53,7 @@ function collect(request: FastifyRequest, limitBytes: number): Promise<Buffer> {
 }
 
 function tooLarge(limitBytes: number): Problem {
-  // The rest of the body is not waited for, so the connection cannot be used again.
-  return new Problem('body_too_large', `At most ${limitBytes} bytes are taken`, { headers: { connection: 'close' } });
+  // The connection stays: closed while the client still writes, it would be reset, and the answer lost with it. Node.js
+  // throws the rest of the body away, within the time that a request has.
+  return new Problem('body_too_large', `At most ${limitBytes} bytes are taken`);
 }

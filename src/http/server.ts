@@ -1,42 +1,40 @@
-import { type ServerOptions, STATUS_CODES } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { CanActivate, DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { HTTP_LIMITS, type HttpLimits } from '../config.js';
 import type { Logger } from '../telemetry/logger.js';
 import { addNetworkFace, SECURITY_HEADERS, secure } from './network-face.js';
 import { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 import { PROBLEM_MEDIA_TYPE, Problem, type ProblemName } from './problems.js';
 
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
-/** How often Node.js looks for requests past these limits. */
+/** How often Node.js looks for requests that take too long. */
 const TIMEOUT_CHECK_INTERVAL_MS = 2_000;
 /** Longer than the usual 60 s of load balancers, so that it is never this side that closes a connection in use. */
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
-const MAX_CONNECTIONS = 10_000;
 
-const HTTP_OPTIONS: ServerOptions = {
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
-};
+/** What is as it is, unless a setting says otherwise. */
+export interface HttpFace {
+  /** Whose pages may ask below /metrics/, as `https://dashboard.example.org`. */
+  readonly corsOrigins: readonly string[];
+  readonly limits: HttpLimits;
+}
 
 /**
  * Nest on Fastify with one module, the global guard and the filter that makes every failure a problem details answer.
  * Bodies reach the controllers unread (src/http/read-body.ts).
- *
- * @param corsOrigins whose pages may ask below /metrics/, as `https://dashboard.example.org`
  */
 export async function createHttpServer(
   module: DynamicModule,
   guard: CanActivate,
   logger: Logger,
-  corsOrigins: readonly string[] = [],
+  { corsOrigins, limits }: HttpFace = { corsOrigins: [], limits: HTTP_LIMITS },
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
-    http: HTTP_OPTIONS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: limits.headersTimeoutMs, connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS },
+    requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
@@ -45,7 +43,7 @@ export async function createHttpServer(
       sendProblem(secure(reply), toProblem(error)),
   });
   const fastify: FastifyInstance = adapter.getInstance();
-  fastify.server.maxConnections = MAX_CONNECTIONS;
+  fastify.server.maxConnections = limits.maxConnections;
   closeUnused(fastify);
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
