@@ -33,6 +33,19 @@ export function cpuSeconds(pid: number | undefined): number {
 
 /** The most memory that a process alone has held, without its children. */
 export function peakBytes(pid: number | undefined): number {
-  const [, kilobytes = '0'] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return statusBytes(pid, 'VmHWM');
+}
+
+/** The memory that a process alone holds now. */
+export function residentBytes(pid: number | undefined): number {
+  return statusBytes(pid, 'VmRSS');
+}
+
+function statusBytes(pid: number | undefined, name: string): number {
+  const line = readFileSync(`/proc/${pid}/status`, 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith(`${name}:`));
+  const [kilobytes] = /\d+/.exec(line ?? '') ?? [];
+  if (kilobytes === undefined) throw new Error(`/proc has no ${name} of ${pid}`);
   return Number(kilobytes) * 1024;
 }

@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import { PARTS_OF } from '../src/store/rollups.js';
 import { DAY_S, FIVE_MINUTES_S, HOUR_S, MINUTE_S } from '../src/store/summary-schema.js';
 import { waitFor } from '../test/support/servers.js';
-import type { BenchClient } from './http-client.js';
+import { BenchClient } from './http-client.js';
 
 const READY_TIMEOUT_MS = 1_800_000;
 /** What ended so lately may still be written to. */
@@ -47,4 +47,13 @@ export async function untilReady(client: BenchClient, pool: Pool): Promise<void>
     (await pool.query(NOT_ROLLED_UP)).rowCount === 0 ? true : undefined;
   await waitFor('rollups', isRolledUp, READY_TIMEOUT_MS);
   await pool.query('vacuum analyze');
+}
+
+/** Waits until a service that has just been started answers from Redis: until then it counts in Postgres. */
+export async function untilAnswering(port: number): Promise<void> {
+  const client = await BenchClient.of(port, 1);
+  await waitFor('summaries', async () =>
+    (await client.send('GET', '/metrics/summary')).includes('"source":"redis"') ? true : undefined,
+  );
+  client.close();
 }

@@ -1,0 +1,76 @@
+/**
+ * Sends one GET again and again over so many connections, each as soon as the one before is answered, and reads no more of
+ * an answer than its status and its length: so it takes a fraction of the core that a client for all purposes would.
+ * `node http-load-process.js '<Load as JSON>'` prints a `Loaded`. It fails on any other status than 200.
+ */
+import { connect, type Socket } from 'node:net';
+import type { Load, Loaded } from './http-load.js';
+
+const HEAD_END = Buffer.from('\r\n\r\n');
+const STATUS = /^HTTP\/1\.1 (\d+)/;
+const LENGTH = /\r\ncontent-length: (\d+)/i;
+
+const { url, headers, connections, seconds } = JSON.parse(process.argv[2] ?? '{}') as Load;
+const { hostname, port, pathname, search } = new URL(url);
+const lines = Object.entries({ host: `${hostname}:${port}`, ...headers }).map(([name, value]) => `${name}: ${value}`);
+const request = Buffer.from([`GET ${pathname}${search} HTTP/1.1`, ...lines, '', ''].join('\r\n'));
+
+let requests = 0;
+
+/** Bytes of the answer that are still to come; undefined where its head is not whole yet. */
+function missingBytes(received: Buffer): number | undefined {
+  const end = received.indexOf(HEAD_END);
+  if (end < 0) return undefined;
+  const head = received.toString('latin1', 0, end);
+  const [, status] = STATUS.exec(head) ?? [];
+  const [, length] = LENGTH.exec(head) ?? [];
+  if (status !== '200' || length === undefined) {
+    throw new Error(`An answer was not as expected: ${received.toString('utf8', 0, 1_000)}`);
+  }
+  return Number(length) - (received.length - end - HEAD_END.length);
+}
+
+function keepAsking(socket: Socket, untilMs: number): void {
+  let head = Buffer.alloc(0);
+  let missing: number | undefined;
+  socket.write(request);
+  socket.on('data', (data) => {
+    if (missing === undefined) {
+      head = head.length === 0 ? data : Buffer.concat([head, data]);
+      missing = missingBytes(head);
+    } else {
+      missing -= data.length;
+    }
+    if (missing === undefined || missing > 0) return;
+    if (missing < 0) throw new Error('An answer is longer than it says');
+    if (performance.now() >= untilMs) return void socket.destroy();
+    requests += 1;
+    head = Buffer.alloc(0);
+    missing = undefined;
+    socket.write(request);
+  });
+  socket.on('error', (error) => {
+    throw error;
+  });
+  socket.on('end', () => {
+    throw new Error('The server has closed a connection');
+  });
+}
+
+const sockets = await Promise.all(
+  Array.from({ length: connections }, async () => {
+    const socket = connect({ host: hostname, port: Number(port), noDelay: true });
+    await new Promise((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+    return socket;
+  }),
+);
+const startMs = performance.now();
+const closed = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+for (const socket of sockets) keepAsking(socket, startMs + seconds * 1000);
+await Promise.all(closed);
+const { user, system } = process.cpuUsage();
+const loaded: Loaded = { requests, seconds, ownCpuSeconds: (user + system) / 1e6 };
+console.log(JSON.stringify(loaded));
