@@ -1,32 +1,9 @@
-import { createInbox, headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from 'nats';
+import { createInbox, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from 'nats';
+import { type AppendResult, readAck, type Unavailable, unavailable } from './append-result.js';
 import type { ConnectionWatch } from './connection.js';
+import { Outbox } from './outbox.js';
 
-/** Why an event could not be appended now: also the label of `metrics_service_appends_refused_total`. */
-export const UNAVAILABLE_REASONS = [
-  'disconnected',
-  'no_acknowledgement',
-  'too_many_in_flight',
-  'stream_full',
-  'stream_missing',
-  'refused_by_stream',
-] as const;
-
-/** The event could not be appended now. The client keeps it and sends it again with the same id. */
-export interface Unavailable {
-  readonly kind: 'unavailable';
-  readonly reason: (typeof UNAVAILABLE_REASONS)[number];
-  readonly retryAfterSeconds: number;
-}
-
-/** JetStream's positive acknowledgement. */
-export interface Stored {
-  readonly kind: 'stored';
-  readonly stream: string;
-  readonly sequence: number;
-  readonly duplicate: boolean;
-}
-
-export type AppendResult = Stored | Unavailable;
+export { type AppendResult, type Stored, UNAVAILABLE_REASONS, type Unavailable } from './append-result.js';
 
 /** One event as it goes onto the wire. */
 export interface AppendRequest {
@@ -64,7 +41,7 @@ interface Waiting {
 }
 
 const SWEEP_INTERVAL_MS = 250;
-const MAXIMUM_EXCEEDED = /maximum (messages|bytes|messages per subject) exceeded|insufficient (resources|storage)/;
+const LINE_BREAK = /[\r\n]/;
 
 /**
  * The one way into the log. A single subscription to one reply inbox matches JetStream's acknowledgements to waiting
@@ -77,6 +54,7 @@ export class Appender {
   readonly #inbox = createInbox();
   readonly #waiting = new Map<number, Waiting>();
   readonly #slotListeners: (() => void)[] = [];
+  readonly #outbox: Outbox;
   readonly #subscription: Subscription;
   readonly #sweeper: NodeJS.Timeout;
   readonly #unwatch: () => void;
@@ -85,12 +63,13 @@ export class Appender {
   #closed = false;
 
   constructor(
-    private readonly connection: NatsConnection,
+    connection: NatsConnection,
     private readonly watch: ConnectionWatch,
     private readonly options: AppenderOptions = APPENDER_DEFAULTS,
     /** Told of each outcome, for counting. */
     private readonly observe: (result: AppendResult) => void = () => undefined,
   ) {
+    this.#outbox = new Outbox(connection);
     this.#subscription = connection.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => this.#onAck(message),
     });
@@ -174,21 +153,19 @@ export class Appender {
     if (this.#closed || !this.watch.connected) return settle(unavailable('disconnected'));
     const bytes = request.payload.length;
     if (this.#isFull(this.options.maxInFlight, bytes)) return settle(unavailable('too_many_in_flight'));
-    const messageHeaders = request.headers ?? headers();
-    if (request.id !== undefined) messageHeaders.set('Nats-Msg-Id', request.id);
+    const headers = headersOf(request);
     const token = this.#nextToken;
     this.#nextToken += 1;
     this.#waiting.set(token, { settle, bytes, deadlineMs: Date.now() + this.options.ackTimeoutMs });
     this.#bytesInFlight += bytes;
-    try {
-      this.connection.publish(request.subject, request.payload, {
-        reply: `${this.#inbox}.${token.toString(36)}`,
-        headers: messageHeaders,
-      });
-    } catch {
-      // Only a connection that is closed or draining throws here, before anything is written.
-      this.#settle(token, unavailable('disconnected'));
-    }
+    this.#outbox.add({
+      subject: request.subject,
+      payload: request.payload,
+      reply: `${this.#inbox}.${token.toString(36)}`,
+      headers,
+      // The connection is closed or draining.
+      refused: () => this.#settle(token, unavailable('disconnected')),
+    });
   }
 
   #onAck(message: Msg): void {
@@ -215,33 +192,19 @@ export class Appender {
   }
 
   #failAll(reason: Unavailable['reason']): void {
+    // Or the client would keep it, and might send it after its sender has been told that it was not stored.
+    this.#outbox.clear();
     for (const token of [...this.#waiting.keys()]) this.#settle(token, unavailable(reason));
   }
 }
 
-function unavailable(reason: Unavailable['reason']): Unavailable {
-  return { kind: 'unavailable', reason, retryAfterSeconds: reason === 'stream_full' ? 30 : 1 };
-}
-
-interface PubAck {
-  readonly stream?: string;
-  readonly seq?: number;
-  readonly duplicate?: boolean;
-  readonly error?: { readonly description?: string };
-}
-
-/** What a PubAck, or the server's "no responders", means. Anything but a positive PubAck is a failure. */
-function readAck(message: Msg): AppendResult {
-  if (message.headers?.code === 503) return unavailable('stream_missing');
-  let ack: PubAck;
-  try {
-    ack = message.json<PubAck>();
-  } catch {
-    return unavailable('refused_by_stream');
+/** @throws where the id can be no header */
+function headersOf({ id, headers }: AppendRequest | RepeatableRequest): string | MsgHdrs | undefined {
+  if (id === undefined) return headers;
+  if (headers !== undefined) {
+    headers.set('Nats-Msg-Id', id);
+    return headers;
   }
-  if (typeof ack.stream === 'string' && typeof ack.seq === 'number' && ack.error === undefined) {
-    return { kind: 'stored', stream: ack.stream, sequence: ack.seq, duplicate: ack.duplicate === true };
-  }
-  const description = ack.error?.description ?? '';
-  return unavailable(MAXIMUM_EXCEEDED.test(description) ? 'stream_full' : 'refused_by_stream');
+  if (LINE_BREAK.test(id)) throw new Error('An id with a line break cannot be a header');
+  return id;
 }
