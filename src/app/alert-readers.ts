@@ -4,21 +4,29 @@ import { covers, type Silence } from '../alerts/silence.js';
 import type { AlertLookup } from '../commands/append-action.js';
 import { formatTime } from '../events/time.js';
 import type { AlertEntry, AlertsReader, SilenceEntry } from '../queries/get-alerts.js';
-import type { FiringAlertsReader } from '../queries/summary.js';
+import type { FiringAlert, FiringAlertsReader } from '../queries/summary.js';
 
 /** How long an answer to a command waits until this process knows what it has appended. */
 const KNOWN_TIMEOUT_MS = 2_000;
 
-/** What fires, as the summary, the dashboard and the scrape show it. */
+/** What fires, as the summary, the dashboard and the scrape show it; the same array while the same fires. */
 export function firingReader(feed: BookFeed): FiringAlertsReader {
-  return async () =>
-    feed.book.firing().map(({ latest: { name, severity, labels, value, starts_at } }) => ({
-      name,
-      severity,
-      labels,
-      value,
-      starts_at,
-    }));
+  let known: readonly BookedAlert['latest'][] = [];
+  let shown: readonly FiringAlert[] = [];
+  return async () => {
+    const latest = feed.book.firing().map((alert) => alert.latest);
+    if (latest.length !== known.length || latest.some((each, index) => each !== known[index])) {
+      known = latest;
+      shown = latest.map(({ name, severity, labels, value, starts_at }) => ({
+        name,
+        severity,
+        labels,
+        value,
+        starts_at,
+      }));
+    }
+    return shown;
+  };
 }
 
 /** What the queries about alerts ask. */

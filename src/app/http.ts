@@ -44,7 +44,8 @@ import type { Folds } from './projections.js';
 import type { Servers, Stores } from './servers.js';
 
 /** For processes that are asked nothing. */
-const NO_ALERTS: FiringAlertsReader = () => Promise.resolve([]);
+const NO_ALERTS: FiringAlertsReader = () => NOTHING_FIRES;
+const NOTHING_FIRES = Promise.resolve([]);
 
 @Module({})
 class AppModule {}

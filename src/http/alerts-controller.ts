@@ -62,7 +62,7 @@ export class AlertsController {
     const { fromMs, toMs } = range.value;
     const answer = await this.queryBus.execute(new GetAlerts({ status, fromMs, toMs }));
     // A relative range moves with the clock.
-    sendState(request, reply, answer, [`"from":"${answer.from}","to":"${answer.to}",`]);
+    sendState(request, reply, answer, () => [`"from":"${answer.from}","to":"${answer.to}",`]);
   }
 
   @Get('silences')

@@ -60,7 +60,7 @@ export class MetricsController {
     const question = parseDashboardQuestion(given, this.context.now(), this.context.retentionDays);
     if (!question.ok) throw invalid(question.problems);
     const dashboard = await this.queryBus.execute(new GetDashboard(question.value));
-    if (csvSeries === undefined) sendState(request, reply, dashboard, clockFieldsOf(dashboard));
+    if (csvSeries === undefined) sendState(request, reply, dashboard, () => clockFieldsOf(dashboard));
     else sendCsv(request, reply, seriesToCsv(dashboard.series[csvSeries]));
   }
 }

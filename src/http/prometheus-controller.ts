@@ -4,12 +4,15 @@ import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import {
   EXPOSITION_CONTENT_TYPES,
+  type ExpositionFormat,
   type MetricFamily,
   registryFamilies,
   renderExposition,
+  renderFamilies,
 } from '../queries/exposition.js';
 import { GetPrometheus } from '../queries/get-prometheus.js';
 import { GetStatus } from '../queries/get-status.js';
+import { SameTurn } from '../queries/same-turn.js';
 import { QueryUnavailable } from '../queries/unavailable.js';
 import { bearerToken, Public, unauthorized } from './auth/jwt-guard.js';
 import { chooseExposition } from './exposition-format.js';
@@ -20,22 +23,32 @@ import { setProjectionGauges } from './projection-gauges.js';
 @Controller('metrics/prometheus')
 @Public()
 export class PrometheusController {
+  readonly #turn = new SameTurn<Buffer>();
+  readonly #written = new WrittenFamilies();
+
   constructor(
     private readonly queryBus: QueryBus,
     private readonly context: HttpContext,
   ) {}
 
   @Get()
-  async scrape(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
-    const { prometheusToken, metrics } = this.context;
+  async scrape(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<Buffer> {
+    const { prometheusToken } = this.context;
     if (prometheusToken !== undefined) checkToken(request, prometheusToken);
+    const format = chooseExposition(request.headers.accept);
+    const document = await this.#turn.ask(format, () => this.#write(format));
+    void reply.type(EXPOSITION_CONTENT_TYPES[format]);
+    return document;
+  }
+
+  async #write(format: ExpositionFormat): Promise<Buffer> {
+    const { metrics } = this.context;
     const [platform, status] = await Promise.all([this.#platform(), this.queryBus.execute(new GetStatus())]);
     setProjectionGauges(metrics, status.projections);
     metrics.platformReadable.set(platform === undefined ? 0 : 1);
     const own = registryFamilies(await metrics.registry.getMetricsAsJSON());
-    const format = chooseExposition(request.headers.accept);
-    void reply.type(EXPOSITION_CONTENT_TYPES[format]);
-    return renderExposition([...(platform ?? []), ...own], format);
+    const ownText = Buffer.from(renderExposition(own, format));
+    return platform === undefined ? ownText : Buffer.concat([this.#written.bytes(platform, format), ownText]);
   }
 
   /** Undefined where neither Redis nor Postgres answers: then the service's own metrics are still worth a scrape. */
@@ -46,6 +59,19 @@ export class PrometheusController {
       if (error instanceof QueryUnavailable) return undefined;
       throw error;
     }
+  }
+}
+
+/** The platform's metrics as text, for as long as they are the same object: a megabyte where there are many series. */
+class WrittenFamilies {
+  readonly #text = { text: new WeakMap<object, Buffer>(), openmetrics: new WeakMap<object, Buffer>() };
+
+  bytes(families: readonly MetricFamily[], format: ExpositionFormat): Buffer {
+    const known = this.#text[format].get(families);
+    if (known !== undefined) return known;
+    const bytes = Buffer.from(renderFamilies(families, format));
+    this.#text[format].set(families, bytes);
+    return bytes;
   }
 }
 

@@ -10,8 +10,11 @@ const AWAY_MS = 1_000;
 
 /** Redis's side: besides counting, it tells whether it can be asked at all. */
 export interface PrimarySource extends CountsSource {
-  /** @throws where the summaries are away, missing or behind the tables */
-  check(): Promise<void>;
+  /**
+   * @returns what is to be asked in this moment
+   * @throws where the summaries are away, missing or behind the tables
+   */
+  check(): Promise<CountsSource>;
 }
 
 export interface Answered<T> {
@@ -61,7 +64,7 @@ export class CountsReader {
 
   async #askRedis<T>(ask: (source: CountsSource) => Promise<T>): Promise<T> {
     const { redis } = this.options;
-    const work = redis.check().then(() => ask(redis));
+    const work = redis.check().then(ask);
     return await within(REDIS_TIMEOUT_MS, work, () => new Error('Redis does not answer in time'));
   }
 

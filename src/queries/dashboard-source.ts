@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
-import { readCheckpoint, SESSIONS_PROJECTION, TABLES_PROJECTION } from '../store/checkpoints.js';
+import { type Checkpoint, readCheckpoints, SESSIONS_PROJECTION, TABLES_PROJECTION } from '../store/checkpoints.js';
 import type { Stretch } from '../store/rollups.js';
 import { readSessionLengths } from '../store/session-lengths.js';
 import { type BusinessTypes, MINUTE_S } from '../store/summary-schema.js';
@@ -16,10 +16,13 @@ import { readEventTypes, readFeatures, readUserCounts, readUserSeries } from './
 import { monthStartMs, readActiveUsers } from './postgres-windows.js';
 import { readOnly, TABLES_REST } from './read-only.js';
 import { RollupSnapshot } from './rollup-reader.js';
+import { SameTurn } from './same-turn.js';
 import { QueryUnavailable, unavailable, within } from './unavailable.js';
 
 const TIMEOUT_MS = 15_000;
 const TOP_FEATURES = 20;
+/** What dashboards are counted from. */
+const PROJECTIONS = [TABLES_PROJECTION, SESSIONS_PROJECTION];
 
 /** What a dashboard is asked for. */
 export interface DashboardQuestion {
@@ -27,6 +30,11 @@ export interface DashboardQuestion {
   readonly filters: DashboardFilters;
   /** Whether the headline numbers stand beside those of the period before. */
   readonly compare: boolean;
+}
+
+/** The same for all who ask the same. */
+export function keyOf({ range, filters, compare }: DashboardQuestion): string {
+  return JSON.stringify([range, filters.service, filters.endpoint, filters.eventType, compare]);
 }
 
 /** What a dashboard says about its range; the rest of it is about now. */
@@ -43,6 +51,7 @@ export interface DashboardContent extends PeriodCounts {
  */
 export class DashboardSource {
   readonly #answers = new AnswerCache<DashboardContent>(TABLES_REST);
+  readonly #looks = new SameTurn<ReadonlyMap<string, Checkpoint>>();
 
   constructor(
     private readonly pool: Pool,
@@ -60,14 +69,11 @@ export class DashboardSource {
   }
 
   async #read(question: DashboardQuestion, nowMs: number): Promise<DashboardContent> {
-    const [tables, sessions] = await Promise.all([
-      readCheckpoint(this.pool, TABLES_PROJECTION),
-      readCheckpoint(this.pool, SESSIONS_PROJECTION),
-    ]);
-    const version = `${tables?.sequence ?? 0} ${sessions?.sequence ?? 0} ${Math.floor(nowMs / 1000 / MINUTE_S)}`;
-    const { range, filters, compare } = question;
-    const key = JSON.stringify([range, filters.service, filters.endpoint, filters.eventType, compare]);
-    return await this.#answers.get(key, version, () =>
+    // One look for all questions of a turn.
+    const positions = await this.#looks.ask('', () => readCheckpoints(this.pool, PROJECTIONS));
+    const of = (name: string): number => positions.get(name)?.sequence ?? 0;
+    const version = `${PROJECTIONS.map(of).join(' ')} ${Math.floor(nowMs / 1000 / MINUTE_S)}`;
+    return await this.#answers.get(keyOf(question), version, () =>
       readOnly(this.pool, (client) => readContent(client, question, this.business, nowMs)),
     );
   }

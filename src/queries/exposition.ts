@@ -28,17 +28,21 @@ const COUNTER_SUFFIX = '_total';
 
 /** Writes metrics as one document, in the order given; every family has HELP and TYPE, also without a series. */
 export function renderExposition(families: readonly MetricFamily[], format: ExpositionFormat): string {
-  const lines: string[] = [];
+  return `${renderFamilies(families, format)}${format === 'openmetrics' ? '# EOF\n' : ''}`;
+}
+
+/** Writes metrics as a part of a document. */
+export function renderFamilies(families: readonly MetricFamily[], format: ExpositionFormat): string {
+  const open = format === 'openmetrics';
+  let text = '';
   for (const family of families) {
-    const open = format === 'openmetrics';
     const name = open && family.type === 'counter' ? withoutTotal(family.name) : family.name;
-    lines.push(`# HELP ${name} ${escapeHelp(family.help, open)}`, `# TYPE ${name} ${family.type}`);
+    text += `# HELP ${name} ${escapeHelp(family.help, open)}\n# TYPE ${name} ${family.type}\n`;
     for (const { suffix, labels, value } of family.samples) {
-      lines.push(`${family.name}${suffix}${renderLabels(labels, open)} ${renderNumber(value)}`);
+      text += `${family.name}${suffix}${renderLabels(labels, open)} ${renderNumber(value)}\n`;
     }
   }
-  if (format === 'openmetrics') lines.push('# EOF');
-  return `${lines.join('\n')}\n`;
+  return text;
 }
 
 /** What `Registry.getMetricsAsJSON` of prom-client gives. Its kinds are numbers in its types and words at run time. */

@@ -3,6 +3,8 @@ import type { PlatformCounters } from './aggregates.js';
 import type { CountsReader } from './counts-reader.js';
 import type { MetricFamily } from './exposition.js';
 import { platformFamilies } from './prometheus.js';
+import { SameAnswers } from './same-answers.js';
+import { SameTurn } from './same-turn.js';
 import type { FiringAlertsReader } from './summary.js';
 import { QueryUnavailable } from './unavailable.js';
 
@@ -16,6 +18,8 @@ const MAX_ATTEMPTS = 3;
 export class GetPrometheusHandler implements IQueryHandler<GetPrometheus> {
   /** The latest log position that was answered from. */
   #answered = 0;
+  readonly #turn = new SameTurn<readonly MetricFamily[]>();
+  readonly #answers = new SameAnswers<readonly MetricFamily[]>();
 
   constructor(
     private readonly reader: CountsReader,
@@ -24,10 +28,14 @@ export class GetPrometheusHandler implements IQueryHandler<GetPrometheus> {
   ) {}
 
   /** @throws QueryUnavailable */
-  async execute(): Promise<readonly MetricFamily[]> {
-    const nowMs = this.now();
-    const [counters, firing] = await Promise.all([this.#counters(nowMs), this.firingAlerts()]);
-    return platformFamilies(counters, firing);
+  execute(): Promise<readonly MetricFamily[]> {
+    return this.#turn.ask('', () => this.#families());
+  }
+
+  /** Nothing of it changes by the clock alone, so the second that it is of does not matter. */
+  async #families(): Promise<readonly MetricFamily[]> {
+    const [counters, firing] = await Promise.all([this.#counters(this.now()), this.firingAlerts()]);
+    return this.#answers.get('', 0, [counters, firing], () => platformFamilies(counters, firing));
   }
 
   /**

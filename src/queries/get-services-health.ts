@@ -1,5 +1,7 @@
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { CountsReader } from './counts-reader.js';
+import { SameAnswers } from './same-answers.js';
+import { SameTurn } from './same-turn.js';
 import { type HealthThresholds, healthBounds, type ServicesHealth, shapeServicesHealth } from './services-health.js';
 
 /** Which services are healthy, and why are the others not? */
@@ -7,6 +9,9 @@ export class GetServicesHealth extends Query<ServicesHealth> {}
 
 @QueryHandler(GetServicesHealth)
 export class GetServicesHealthHandler implements IQueryHandler<GetServicesHealth> {
+  readonly #turn = new SameTurn<ServicesHealth>();
+  readonly #answers = new SameAnswers<ServicesHealth>();
+
   constructor(
     private readonly reader: CountsReader,
     private readonly thresholds: HealthThresholds,
@@ -14,10 +19,14 @@ export class GetServicesHealthHandler implements IQueryHandler<GetServicesHealth
   ) {}
 
   /** @throws QueryUnavailable */
-  async execute(): Promise<ServicesHealth> {
+  execute(): Promise<ServicesHealth> {
+    return this.#turn.ask('', () => this.#answer());
+  }
+
+  async #answer(): Promise<ServicesHealth> {
     const nowMs = this.now();
     const bounds = healthBounds(this.thresholds, nowMs);
     const { value } = await this.reader.read((from) => from.serviceCounts(bounds.fromS, bounds.gaugesFromS, nowMs));
-    return shapeServicesHealth(value, bounds, this.thresholds, nowMs);
+    return this.#answers.get('', nowMs, [value], () => shapeServicesHealth(value, bounds, this.thresholds, nowMs));
   }
 }

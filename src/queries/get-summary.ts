@@ -1,5 +1,7 @@
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { CountsReader } from './counts-reader.js';
+import { SameAnswers } from './same-answers.js';
+import { SameTurn } from './same-turn.js';
 import { type HealthThresholds, healthBounds, shapeServicesHealth } from './services-health.js';
 import type { SessionReader } from './session-reader.js';
 import { type FiringAlertsReader, type Summary, shapeSummary } from './summary.js';
@@ -14,6 +16,9 @@ export class GetSummary extends Query<Summary> {
 
 @QueryHandler(GetSummary)
 export class GetSummaryHandler implements IQueryHandler<GetSummary> {
+  readonly #turn = new SameTurn<Summary>();
+  readonly #answers = new SameAnswers<Summary>();
+
   constructor(
     private readonly reader: CountsReader,
     private readonly sessionReader: SessionReader,
@@ -23,31 +28,26 @@ export class GetSummaryHandler implements IQueryHandler<GetSummary> {
   ) {}
 
   /** @throws QueryUnavailable */
-  async execute({ window }: GetSummary): Promise<Summary> {
+  execute({ window }: GetSummary): Promise<Summary> {
+    return this.#turn.ask(window, () => this.#answer(window));
+  }
+
+  async #answer(window: SummaryWindow): Promise<Summary> {
     const nowMs = this.now();
     const bounds = windowBounds(window, nowMs);
     const health = healthBounds(this.thresholds, nowMs);
-    const { value, source, degraded } = await this.reader.read(async (from) => {
-      const [counts, activeUsers, services] = await Promise.all([
+    const { value, source, degraded } = await this.reader.read((from) =>
+      Promise.all([
         from.windowCounts(bounds.fromS, nowMs),
         from.activeUsers(nowMs),
         from.serviceCounts(health.fromS, health.gaugesFromS, nowMs),
-      ]);
-      return { counts, activeUsers, services };
-    });
+      ]),
+    );
     const [sessions, firing] = await Promise.all([this.sessionReader.lengths(window, nowMs), this.firingAlerts()]);
-    const services = shapeServicesHealth(value.services, health, this.thresholds, nowMs);
-    const { counts, activeUsers } = value;
-    return shapeSummary({
-      counts,
-      activeUsers,
-      services,
-      bounds,
-      sessions,
-      firing,
-      source,
-      degraded,
-      nowMs,
+    return this.#answers.get(window, nowMs, [...value, sessions, firing, source, degraded], () => {
+      const [counts, activeUsers, ofServices] = value;
+      const services = shapeServicesHealth(ofServices, health, this.thresholds, nowMs);
+      return shapeSummary({ counts, activeUsers, services, bounds, sessions, firing, source, degraded, nowMs });
     });
   }
 }

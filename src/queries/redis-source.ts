@@ -12,6 +12,7 @@ import {
 } from '../store/summary-schema.js';
 import {
   type ActiveUsers,
+  type CountsSource,
   type PlatformCounters,
   type ServiceCounts,
   SourceOutdated,
@@ -34,11 +35,9 @@ import {
   run,
 } from './redis-replies.js';
 import type { SummaryLag } from './summary-lag.js';
+import { MAX_ATTEMPTS, SummariesMissing, type SummaryVersion, SummaryVersions } from './summary-versions.js';
 import { topFeatures } from './top-features.js';
 import { calendarStarts, keptFromS } from './windows.js';
-
-/** Raised where Redis holds no summaries: it was emptied, or nothing was ever projected. */
-export class SummariesMissing extends Error {}
 
 /** Raised where Redis answers, but is not written to any more, or not fast enough. */
 export class SummariesBehind extends Error {}
@@ -55,15 +54,6 @@ class GenerationReplaced extends Error {
  */
 export const REDIS_REST: AnswerRest = { factor: 4, maxMs: 50 };
 
-/** A rebuild may end while its predecessor is being read; two of them within one answer do not happen. */
-const MAX_ATTEMPTS = 3;
-
-/** One state of the summaries. */
-interface Version {
-  readonly generation: string;
-  readonly sequence: string;
-}
-
 /** Reads the summaries that src/projections keeps in Redis. */
 export class RedisSource implements PrimarySource {
   readonly name = 'redis';
@@ -72,8 +62,7 @@ export class RedisSource implements PrimarySource {
   readonly #services: AnswerCache<readonly ServiceCounts[]>;
   readonly #counters = new AnswerCache<PlatformCounters>();
   readonly #sums: BucketSums;
-  #generation = '';
-  #looking: Promise<Version> | undefined;
+  readonly #versions: SummaryVersions;
 
   constructor(
     private readonly redis: Redis,
@@ -85,29 +74,46 @@ export class RedisSource implements PrimarySource {
     this.#activeUsers = new AnswerCache(rest);
     this.#services = new AnswerCache(rest);
     this.#sums = new BucketSums(redis);
+    this.#versions = new SummaryVersions(redis);
   }
 
-  async check(): Promise<void> {
-    const { sequence } = await this.#version();
-    if (await this.lag.isBehind(sequence)) throw new SummariesBehind('Redis is behind the tables');
+  /** @returns what needs no look of its own at where the summaries stand */
+  async check(): Promise<CountsSource> {
+    const seen = await this.#versions.look();
+    if (await this.lag.isBehind(seen.sequence)) throw new SummariesBehind('Redis is behind the tables');
+    return {
+      name: this.name,
+      windowCounts: (fromS, nowMs) => this.windowCounts(fromS, nowMs, seen),
+      activeUsers: (nowMs) => this.activeUsers(nowMs, seen),
+      serviceCounts: (fromS, gaugesFromS, nowMs) => this.serviceCounts(fromS, gaugesFromS, nowMs, seen),
+      platformCounters: (nowMs, fromSequence) => this.platformCounters(nowMs, fromSequence, seen),
+    };
   }
 
-  windowCounts(fromS: number, nowMs: number): Promise<WindowCounts> {
-    return this.#answer(this.#windows, `${fromS}`, nowMs, (prefix) => this.#windowCounts(prefix, fromS, nowMs));
+  /** @param seen where the summaries stood a moment ago, if that is known */
+  windowCounts(fromS: number, nowMs: number, seen?: SummaryVersion): Promise<WindowCounts> {
+    const compute = (prefix: string): Promise<WindowCounts> => this.#windowCounts(prefix, fromS, nowMs);
+    return this.#answer(this.#windows, `${fromS}`, nowMs, compute, seen);
   }
 
-  activeUsers(nowMs: number): Promise<ActiveUsers> {
-    return this.#answer(this.#activeUsers, '', nowMs, (prefix) => this.#countActiveUsers(prefix, nowMs));
+  activeUsers(nowMs: number, seen?: SummaryVersion): Promise<ActiveUsers> {
+    return this.#answer(this.#activeUsers, '', nowMs, (prefix) => this.#countActiveUsers(prefix, nowMs), seen);
   }
 
-  serviceCounts(fromS: number, gaugesFromS: number, nowMs: number): Promise<readonly ServiceCounts[]> {
-    return this.#answer(this.#services, `${fromS} ${gaugesFromS}`, nowMs, (prefix) =>
-      this.#serviceCounts(prefix, fromS, gaugesFromS, nowMs),
-    );
+  serviceCounts(
+    fromS: number,
+    gaugesFromS: number,
+    nowMs: number,
+    seen?: SummaryVersion,
+  ): Promise<readonly ServiceCounts[]> {
+    const compute = (prefix: string): Promise<readonly ServiceCounts[]> =>
+      this.#serviceCounts(prefix, fromS, gaugesFromS, nowMs);
+    return this.#answer(this.#services, `${fromS} ${gaugesFromS}`, nowMs, compute, seen);
   }
 
-  async platformCounters(nowMs: number, fromSequence: number): Promise<PlatformCounters> {
-    const counters = await this.#answer(this.#counters, '', nowMs, (prefix) => this.#platformCounters(prefix, nowMs));
+  async platformCounters(nowMs: number, fromSequence: number, seen?: SummaryVersion): Promise<PlatformCounters> {
+    const compute = (prefix: string): Promise<PlatformCounters> => this.#platformCounters(prefix, nowMs);
+    const counters = await this.#answer(this.#counters, '', nowMs, compute, seen);
     if (counters.sequence < fromSequence) throw new SourceOutdated('Redis stands at an earlier position');
     return counters;
   }
@@ -121,9 +127,11 @@ export class RedisSource implements PrimarySource {
     key: string,
     nowMs: number,
     compute: (prefix: string) => Promise<T>,
+    seen?: SummaryVersion,
   ): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
-      const { generation, sequence } = await this.#version();
+      const isSeen = attempt === 1 && seen !== undefined;
+      const { generation, sequence } = isSeen ? seen : await this.#versions.look();
       const version = `${generation} ${sequence} ${Math.floor(nowMs / 1000 / MINUTE_S)}`;
       try {
         return await cache.get(key, version, () => this.#computeWhole(generation, compute));
@@ -137,32 +145,6 @@ export class RedisSource implements PrimarySource {
     const value = await compute(generationPrefix(generation));
     if ((await this.redis.get(CURRENT_KEY)) !== generation) throw new GenerationReplaced();
     return value;
-  }
-
-  /** One look for all parts of an answer, which ask for it in the same moment. */
-  #version(): Promise<Version> {
-    this.#looking ??= this.#readVersion().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
-  }
-
-  /** Reads which generation is current and where it stands; in one round trip as long as the generation is the same. */
-  async #readVersion(): Promise<Version> {
-    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      const known = this.#generation;
-      const pipeline = this.redis
-        .pipeline()
-        .get(CURRENT_KEY)
-        .hget(`${generationPrefix(known)}meta`, 'sequence');
-      const [generation, sequence] = await run(pipeline);
-      if (typeof generation !== 'string') throw new SummariesMissing('Redis holds no summaries');
-      this.#generation = generation;
-      if (generation !== known || typeof sequence !== 'string') continue;
-      // Another word than a number marks summaries that are not whole and wait for being built anew.
-      if (/^\d+$/.test(sequence)) return { generation, sequence };
-    }
-    throw new SummariesMissing('Redis holds no whole summaries');
   }
 
   async #windowCounts(prefix: string, fromS: number, nowMs: number): Promise<WindowCounts> {

@@ -32,9 +32,10 @@ function setUp(options: { postgresFails?: boolean } = {}) {
   const reader = new CountsReader({
     redis: {
       ...source('redis', 1),
-      check: () => {
+      check: async () => {
         state.checks += 1;
-        return state.check();
+        await state.check();
+        return source('redis', 1);
       },
     },
     postgres: options.postgresFails ? { ...postgres, activeUsers: () => Promise.reject(new Error('gone')) } : postgres,
@@ -194,7 +195,7 @@ function setUpScrapes() {
     },
   });
   const reader = new CountsReader({
-    redis: { ...standing('redis'), check: async () => undefined },
+    redis: { ...standing('redis'), check: async () => standing('redis') },
     postgres: standing('postgres'),
     now: () => 0,
   });
