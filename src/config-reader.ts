@@ -64,12 +64,16 @@ export class EnvReader {
   readableFile<K extends string>(key: K, name: string): { [P in K]?: string } {
     const found = this.optional(key, name);
     const path = found[key];
-    try {
-      if (path !== undefined) accessSync(path, constants.R_OK);
-    } catch {
-      this.problem(name, 'names a file that cannot be read');
-    }
+    if (path !== undefined) this.checkReadable(name, path, 'names a file that cannot be read');
     return found;
+  }
+
+  checkReadable(name: string, path: string, detail: string): void {
+    try {
+      accessSync(path, constants.R_OK);
+    } catch {
+      this.problem(name, detail);
+    }
   }
 
   /** What a configuration file says, or `fallback` and a problem for each fault in it. */

@@ -9,11 +9,13 @@ import { type HttpLimits, readHttpLimits } from './config-http.js';
 import { type JwtConfig, readJwt } from './config-jwt.js';
 import { type Environment, EnvReader } from './config-reader.js';
 import { MIN_KEY_BYTES, MIN_TOKEN_BYTES } from './config-secrets.js';
+import { readNats, readServers, type ServersConfig } from './config-servers.js';
 
 export { HTTP_LIMITS, type HttpLimits } from './config-http.js';
 export type { JwtKeySource } from './config-jwt.js';
 export type { Environment } from './config-reader.js';
 export { DEVELOPMENT_PREFIX } from './config-secrets.js';
+export type { NatsConfig, RedisConfig, ServersConfig } from './config-servers.js';
 
 export const ROLES = ['api', 'projector', 'alerts'] as const;
 export type Role = (typeof ROLES)[number];
@@ -23,13 +25,6 @@ export type AddressRule =
   | { readonly kind: 'truncate' }
   | { readonly kind: 'hash'; readonly key: string }
   | { readonly kind: 'keep' };
-
-/** Where NATS, Postgres and Redis are. */
-export interface ServersConfig {
-  readonly databaseUrl: string;
-  readonly nats: { readonly servers: readonly string[]; readonly credsFile?: string; readonly token?: string };
-  readonly redis: { readonly host: string; readonly port: number; readonly password: string; readonly db: number };
-}
 
 export interface Config extends ServersConfig {
   readonly port: number;
@@ -68,7 +63,6 @@ export interface AlertsTrialConfig extends Pick<Config, 'nats' | 'retentionDays'
 /** What folding the log as the projector does takes. */
 export type FoldConfig = ServersConfig & Pick<Config, 'retentionDays' | 'sources' | 'addresses' | 'business'>;
 
-const NATS_PROTOCOLS = ['nats:', 'tls:'];
 const PINO_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const LEVEL_ALIASES: Readonly<Record<string, string>> = { warning: 'warn', critical: 'fatal' };
 
@@ -101,27 +95,6 @@ export function loadConfig(env: Environment): Config {
   };
   if (read.problems.length > 0) throw new ConfigError(read.problems);
   return deepFreeze(config);
-}
-
-function readServers(read: Reader): ServersConfig {
-  return {
-    databaseUrl: read.databaseUrl(),
-    nats: readNats(read),
-    redis: {
-      host: read.text('REDIS_HOST', 'localhost'),
-      port: read.integer('REDIS_PORT', 6379, 1, 65_535),
-      password: read.text('REDIS_PASSWORD', ''),
-      db: read.integer('REDIS_DB', 0, 0, 1_000_000),
-    },
-  };
-}
-
-function readNats(read: Reader): ServersConfig['nats'] {
-  return {
-    servers: read.natsServers(),
-    ...read.readableFile('credsFile', 'NATS_CREDS'),
-    ...read.optional('token', 'NATS_TOKEN'),
-  };
 }
 
 /** How the log is read. Whoever compares has to read it as the projector does. */
@@ -211,27 +184,6 @@ class Reader extends EnvReader {
 
   business(): BusinessMapping {
     return this.file('BUSINESS_FILE', 'business.yaml', loadBusiness, NO_BUSINESS);
-  }
-
-  databaseUrl(): string {
-    const text = this.text('DATABASE_URL', 'postgresql://postgres:postgres@localhost:5432/metrics_db');
-    // The value itself is never repeated: it may hold a password.
-    if (!URL.canParse(text) || !['postgres:', 'postgresql:'].includes(new URL(text).protocol)) {
-      this.problem('DATABASE_URL', 'must be a URL that begins with postgresql://');
-    }
-    return text;
-  }
-
-  /** Host and port alone are fine, too. What is no address would fail much later, and with its password in the message. */
-  natsServers(): readonly string[] {
-    const servers = this.list('NATS_URL', 'nats://localhost:4222');
-    const areUrls = servers.every((server) => {
-      const url = server.includes('://') ? server : `nats://${server}`;
-      return URL.canParse(url) && NATS_PROTOCOLS.includes(new URL(url).protocol) && new URL(url).hostname !== '';
-    });
-    if (!areUrls || servers.length === 0)
-      this.problem('NATS_URL', 'must be a comma list of URLs that begin with nats://');
-    return servers;
   }
 
   corsOrigins(): readonly string[] {

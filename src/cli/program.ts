@@ -63,6 +63,13 @@ export async function runProgram(args: readonly string[], env: Environment, root
     .option('--sub <subject>', 'whom the token is for')
     .option('--scope <scopes>', 'scopes, separated by spaces or commas')
     .option('--ttl <duration>', 'how long it is good: 3600, 15m, 12h or 30d');
+  program
+    .command('nkey')
+    .description('make a key for a user of NATS: writes the seed, prints the public key')
+    .argument('<file>', 'where the seed goes; it must not be there')
+    .action(async (file: string) => {
+      status = (await import('./nkey.js')).runNkey(file);
+    });
   const end = (ended: number): void => {
     status = ended;
   };

@@ -58,7 +58,7 @@ async function probeAnyNats(urls: string[], mayAskForCredentials: boolean): Prom
 function natsCandidate(env: NodeJS.ProcessEnv, defaultPort: number): Candidate {
   const given = value(env, 'NATS_URL');
   const urls = (given ?? `nats://localhost:${defaultPort}`).split(',').map((url) => url.trim());
-  const hasCredentials = value(env, 'NATS_CREDS') !== undefined || value(env, 'NATS_TOKEN') !== undefined;
+  const hasCredentials = ['NATS_CREDS', 'NATS_NKEY', 'NATS_TOKEN'].some((name) => value(env, name) !== undefined);
   const addresses = urls.map(natsAddress).filter((address) => address !== undefined);
   return {
     named: given === undefined ? '' : 'NATS_URL',

@@ -28,7 +28,7 @@ export function natsSpec(options: StartOptions & { config?: string | undefined }
       mkdirSync(options.dataDir, { recursive: true });
       writeFileSync(configFile, natsConfig(options.dataDir, port, options.config ?? ''));
     },
-    isReady: async () => (await probeNats({ host: '127.0.0.1', port })).state === 'fits',
+    isReady: async () => options.isReady?.(port) ?? (await probeNats({ host: '127.0.0.1', port })).state === 'fits',
     ...(options.onLaunch ? { onLaunch: options.onLaunch } : {}),
   };
 }

@@ -29,7 +29,7 @@ export function redisSpec(options: RedisOptions, port: number): LocalServerSpec 
     stopSignal: 'SIGTERM',
     readyTimeoutMs: options.readyTimeoutMs ?? READY_TIMEOUT_MS,
     prepare: () => mkdirSync(options.dataDir, { recursive: true }),
-    isReady: async () => (await probeRedis({ host: '127.0.0.1', port })).state === 'fits',
+    isReady: async () => options.isReady?.(port) ?? (await probeRedis({ host: '127.0.0.1', port })).state === 'fits',
     ...(options.onLaunch ? { onLaunch: options.onLaunch } : {}),
   };
 }

@@ -12,6 +12,8 @@ export interface StartOptions {
   logFile?: string | undefined;
   way?: Way | undefined;
   readyTimeoutMs?: number | undefined;
+  /** Whether the server on this port is up, where it does not let the usual question in. */
+  isReady?: ((port: number) => Promise<boolean>) | undefined;
   /** Called with each new process before it answers, so that it can be found again whatever happens. */
   onLaunch?: ((pid: number) => void) | undefined;
 }

@@ -24,6 +24,8 @@ export const MIGRATIONS = [
 export function openOrm(databaseUrl: string): Promise<MikroORM> {
   return MikroORM.init({
     clientUrl: databaseUrl,
+    // Of the URL MikroORM takes host and name; `sslmode` and the like it would leave out, and go on in the clear.
+    driverOptions: { connectionString: databaseUrl },
     entities: ENTITIES,
     extensions: [Migrator],
     migrations: { migrationsList: MIGRATIONS, tableName: 'schema_migrations', snapshot: false },

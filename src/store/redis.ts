@@ -1,10 +1,15 @@
-import { Redis } from 'ioredis';
+import { readFileSync } from 'node:fs';
+import { Redis, type RedisOptions } from 'ioredis';
 
 export interface RedisSettings {
   readonly host: string;
   readonly port: number;
+  /** A user of an access list; `default` where it is unset. */
+  readonly username?: string;
   readonly password: string;
   readonly db: number;
+  /** Where it is there, nothing is sent but over TLS, to a server whose certificate is good for `host`. Files in PEM. */
+  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
 }
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -21,7 +26,9 @@ export function openRedis(settings: RedisSettings, commandTimeoutMs: number, onE
     host: settings.host,
     port: settings.port,
     db: settings.db,
+    ...(settings.username === undefined ? {} : { username: settings.username }),
     ...(settings.password === '' ? {} : { password: settings.password }),
+    ...tlsOptions(settings),
     connectTimeout: CONNECT_TIMEOUT_MS,
     commandTimeout: commandTimeoutMs,
     enableOfflineQueue: false,
@@ -31,6 +38,18 @@ export function openRedis(settings: RedisSettings, commandTimeoutMs: number, onE
   });
   redis.on('error', onError);
   return redis;
+}
+
+function tlsOptions({ tls }: RedisSettings): Pick<RedisOptions, 'tls'> {
+  if (tls === undefined) return {};
+  const { caFile, certFile, keyFile } = tls;
+  return {
+    tls: {
+      ...(caFile === undefined ? {} : { ca: readFileSync(caFile) }),
+      ...(certFile === undefined ? {} : { cert: readFileSync(certFile) }),
+      ...(keyFile === undefined ? {} : { key: readFileSync(keyFile) }),
+    },
+  };
 }
 
 /** Waits until a connection that was just opened is ready, or has failed once. @returns whether it is ready */

@@ -1,6 +1,7 @@
-import { createInbox, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from 'nats';
+import type { Msg, MsgHdrs, NatsConnection, Subscription } from 'nats';
 import { type AppendResult, readAck, type Unavailable, unavailable } from './append-result.js';
 import type { ConnectionWatch } from './connection.js';
+import { newInbox } from './inbox.js';
 import { Outbox } from './outbox.js';
 
 export { type AppendResult, type Stored, UNAVAILABLE_REASONS, type Unavailable } from './append-result.js';
@@ -51,7 +52,7 @@ const LINE_BREAK = /[\r\n]/;
  * While the connection is down nothing is published, because the client would buffer it and might drop it.
  */
 export class Appender {
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   readonly #waiting = new Map<number, Waiting>();
   readonly #slotListeners: (() => void)[] = [];
   readonly #outbox: Outbox;
@@ -70,6 +71,7 @@ export class Appender {
     private readonly observe: (result: AppendResult) => void = () => undefined,
   ) {
     this.#outbox = new Outbox(connection);
+    this.#inbox = newInbox(connection);
     this.#subscription = connection.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => this.#onAck(message),
     });

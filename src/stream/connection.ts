@@ -1,5 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { type ConnectionOptions, connect, credsAuthenticator, Events, type NatsConnection, NatsError } from 'nats';
+import {
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  Events,
+  type NatsConnection,
+  NatsError,
+  nkeyAuthenticator,
+} from 'nats';
+import { keepInboxPrefix } from './inbox.js';
 
 /** Handed on, so that other rooms name the client's types without naming the client. */
 export type { JetStreamManager, NatsConnection, StreamInfo } from 'nats';
@@ -7,7 +16,12 @@ export type { JetStreamManager, NatsConnection, StreamInfo } from 'nats';
 export interface NatsSettings {
   readonly servers: readonly string[];
   readonly credsFile?: string;
+  /** A file with the seed of a user's nkey. */
+  readonly nkeyFile?: string;
   readonly token?: string;
+  /** Where it is there, a server that offers no TLS, or shows a certificate of somebody else, is refused. Files in PEM. */
+  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
+  readonly inboxPrefix?: string;
 }
 
 /** Two unanswered pings end a half-open connection, so it is noticed after at most three intervals. */
@@ -26,6 +40,9 @@ export async function connectNats(settings: NatsSettings, name: string): Promise
     name,
     servers: settings.servers.map(hostAndPort),
     ...credentials(settings),
+    // The client takes `tls://` for a mere address, and goes on in the clear where a server, or who stands before it, offers no TLS.
+    ...(settings.tls === undefined ? {} : { tls: { ...settings.tls } }),
+    ...(settings.inboxPrefix === undefined ? {} : { inboxPrefix: settings.inboxPrefix }),
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_WAIT_MS,
     reconnectJitter: RECONNECT_WAIT_MS,
@@ -33,7 +50,9 @@ export async function connectNats(settings: NatsSettings, name: string): Promise
     maxPingOut: MAX_PINGS_OUT,
     timeout: CONNECT_TIMEOUT_MS,
   };
-  return await connect(options);
+  const connection = await connect(options);
+  if (settings.inboxPrefix !== undefined) keepInboxPrefix(connection, settings.inboxPrefix);
+  return connection;
 }
 
 /** Whether NATS, or JetStream, did not do what it was asked to: it is away, or refuses. */
@@ -53,12 +72,20 @@ export function isMomentary(error: unknown): boolean {
 
 /** User, password or token may stand in the URL; the client wants them apart. */
 function credentials(settings: NatsSettings): Partial<ConnectionOptions> {
-  if (settings.credsFile !== undefined) return { authenticator: credsAuthenticator(readFileSync(settings.credsFile)) };
+  const { credsFile, nkeyFile } = settings;
+  // Read at each dial: a key may be changed while the service runs.
+  if (credsFile !== undefined) return { authenticator: credsAuthenticator(() => readFileSync(credsFile)) };
+  if (nkeyFile !== undefined) return { authenticator: nkeyAuthenticator(() => readSeed(nkeyFile)) };
   if (settings.token !== undefined) return { token: settings.token };
   const first = settings.servers.map((server) => new URL(withScheme(server))).find((url) => url.username !== '');
   if (first === undefined) return {};
   const user = decodeURIComponent(first.username);
   return first.password === '' ? { token: user } : { user, pass: decodeURIComponent(first.password) };
+}
+
+/** The client takes a seed without the line break that editors put behind it. */
+function readSeed(file: string): Uint8Array {
+  return Buffer.from(readFileSync(file, 'utf8').trim());
 }
 
 function hostAndPort(server: string): string {

@@ -1,6 +1,5 @@
 import {
   AckPolicy,
-  createInbox,
   DeliverPolicy,
   type JetStreamManager,
   type Msg,
@@ -12,6 +11,7 @@ import type { LogMessage } from '../events/codec.js';
 import { parseAckSubject } from './ack-subject.js';
 import type { ConnectionWatch } from './connection.js';
 import { hasMessageFrom } from './has-message.js';
+import { newInbox } from './inbox.js';
 import { readHeaders } from './message-headers.js';
 
 /** Why a feed cannot go on; its owner opens another one from its checkpoint. */
@@ -70,7 +70,7 @@ const ACK = new TextEncoder().encode('+ACK');
  */
 export class LogFeed {
   readonly #buffer: FedMessage[] = [];
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   readonly #unwatch: () => void;
   readonly #subscription: Subscription;
   #broken: FeedBreak | undefined;
@@ -91,6 +91,7 @@ export class LogFeed {
     afterSequence: number,
   ) {
     this.#lastSequence = afterSequence;
+    this.#inbox = newInbox(connection);
     this.#unwatch = watch.onChange(() => this.#break('disconnected'));
     this.#subscription = connection.subscribe(this.#inbox, { callback: (_error, message) => this.#receive(message) });
     this.#pull();

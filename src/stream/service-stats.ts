@@ -1,4 +1,5 @@
-import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+import type { Msg, NatsConnection, Subscription } from 'nats';
+import { newInbox } from './inbox.js';
 
 /** What one instance of a NATS service (protocol `io.nats.micro.v1`) says of itself since it started. */
 export interface InstanceStats {
@@ -38,7 +39,7 @@ export async function askServiceStats(
   gatherMs = GATHER_MS,
 ): Promise<ServiceStatsAnswers> {
   const gathered = new Gathered();
-  const inbox = createInbox();
+  const inbox = newInbox(connection);
   let timer: NodeJS.Timeout | undefined;
   let subscription: Subscription | undefined;
   try {

@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
 import { IMAGES } from '../../src/devservices/images.js';
+import { makeCertificates } from '../support/certificates.js';
 import { readDashboards, readQueries, withoutVariables } from '../support/dashboards.js';
 import { isInstalled } from '../support/prometheus-server.js';
 import { testPrograms } from '../support/servers.js';
@@ -47,11 +48,22 @@ function withoutGrouping(expr: string): string {
   return expr.replaceAll(/\b(?:by|without) \([^)]*\)/g, '');
 }
 
-test('NATS takes config/nats.conf and config/nats-cluster.conf', async () => {
+// With certificates in their places: nats-server looks at them, too.
+test('NATS takes config/nats-development.conf, config/nats.conf and config/nats-cluster.conf', async () => {
   const { natsServer, env } = await testPrograms();
-  run(natsServer, ['-t', '-c', join(ROOT, 'config/nats.conf')], env);
-  const node = { NATS_NAME: 'nats-1', NATS_ROUTES: '[nats-route://nats-2:6222, nats-route://nats-3:6222]' };
-  run(natsServer, ['-t', '-c', join(ROOT, 'config/nats-cluster.conf')], { ...env, ...node });
+  run(natsServer, ['-t', '-c', join(ROOT, 'config/nats-development.conf')], env);
+  const folder = mkdtempSync(join(tmpdir(), 'metrics-test-nats-'));
+  try {
+    await makeCertificates(folder);
+    for (const name of ['nats.conf', 'nats-cluster.conf']) {
+      writeFileSync(join(folder, name), read(`config/${name}`).replaceAll('/etc/nats/tls', folder));
+    }
+    run(natsServer, ['-t', '-c', join(folder, 'nats.conf')], env);
+    const node = { NATS_NAME: 'nats-1', NATS_ROUTES: '[tls://nats-2:6222, tls://nats-3:6222]' };
+    run(natsServer, ['-t', '-c', join(folder, 'nats-cluster.conf')], { ...env, ...node });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 withPromtool('Prometheus takes its configuration, and the rules pass their tests', () => {
@@ -208,10 +220,20 @@ const NOT_HANDED_ON = [
   'HOST',
   'ROLE',
   'NATS_CREDS',
+  'NATS_NKEY',
   'NATS_TOKEN',
+  'NATS_TLS_CA',
+  'NATS_TLS_CERT',
+  'NATS_TLS_KEY',
+  'NATS_INBOX_PREFIX',
   'REDIS_PORT',
+  'REDIS_USERNAME',
   'REDIS_PASSWORD',
   'REDIS_DB',
+  'REDIS_TLS',
+  'REDIS_TLS_CA',
+  'REDIS_TLS_CERT',
+  'REDIS_TLS_KEY',
   'METRICS_STREAM_REPLICAS',
   'SOURCES_FILE',
   'BUSINESS_FILE',

@@ -28,7 +28,7 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 
-function temporaryFolder(purpose: string): string {
+export function temporaryFolder(purpose: string): string {
   const folder = mkdtempSync(join(process.env.METRICS_TEST_DIR ?? tmpdir(), `metrics-test-${purpose}-`));
   folders.add(folder);
   // As root, Postgres runs as another user, who must be able to walk through.
@@ -86,11 +86,20 @@ function removedAtStop(server: ManagedServer, folder: string): ManagedServer {
   };
 }
 
+/** For a server that does not let the usual question in: how it is asked, and which port it is given. */
+export interface ReadyQuestion {
+  readonly port?: number;
+  readonly isReady?: (port: number) => Promise<boolean>;
+}
+
 /** A NATS server with JetStream of this test's own. `config` is text added to nats.conf, `storeBytes` what it may store. */
-export async function startTestNats(options: { config?: string; storeBytes?: number } = {}): Promise<ManagedServer> {
+export async function startTestNats(
+  options: { config?: string; storeBytes?: number } & ReadyQuestion = {},
+): Promise<ManagedServer> {
   const dataDir = temporaryFolder('nats');
-  const { config = '', storeBytes } = options;
-  return await startNatsIn(dataDir, storeBytes === undefined ? config : `${config}\n${store(dataDir, storeBytes)}`);
+  const { config = '', storeBytes, ...question } = options;
+  const whole = storeBytes === undefined ? config : `${config}\n${store(dataDir, storeBytes)}`;
+  return await startNatsIn(dataDir, whole, question);
 }
 
 /** A second block takes the place of the first. */
@@ -98,16 +107,23 @@ function store(dataDir: string, bytes: number): string {
   return `jetstream { store_dir: ${JSON.stringify(join(dataDir, 'jetstream'))}, max_file_store: ${bytes} }`;
 }
 
-async function startNatsIn(dataDir: string, config: string): Promise<ManagedServer> {
-  const server = await startNats({ programs: await testPrograms(), dataDir, config, onLaunch: noteProcess });
+async function startNatsIn(dataDir: string, config: string, question: ReadyQuestion): Promise<ManagedServer> {
+  const server = await startNats({
+    programs: await testPrograms(),
+    dataDir,
+    config,
+    onLaunch: noteProcess,
+    ...question,
+  });
   return removedAtStop(server, dataDir);
 }
 
 /** A Redis of this test's own, with an append-only file as in production. `args` are added to its command line. */
-export async function startTestRedis(options: { args?: readonly string[] } = {}): Promise<ManagedServer> {
+export async function startTestRedis(
+  options: { args?: readonly string[] } & ReadyQuestion = {},
+): Promise<ManagedServer> {
   const dataDir = temporaryFolder('redis');
-  const args = options.args;
-  const server = await startRedis({ programs: await testPrograms(), dataDir, args, onLaunch: noteProcess });
+  const server = await startRedis({ programs: await testPrograms(), dataDir, onLaunch: noteProcess, ...options });
   return removedAtStop(server, dataDir);
 }
 

@@ -36,6 +36,14 @@ test('the defaults are those of the contract', () => {
   assert.equal(config.jwt.key, { from: 'secret', secret: SECRET });
 });
 
+test('who names an authority, or tls://, gets TLS or nothing', () => {
+  const file = import.meta.filename;
+  assert.equal(loadConfig({ ...JWT, NATS_URL: 'nats://a,tls://b' }).nats.tls, {});
+  assert.equal(loadConfig({ ...JWT, NATS_TLS_CA: file }).nats.tls, { caFile: file });
+  assert.equal(loadConfig({ ...JWT, REDIS_TLS: 'true' }).redis.tls, {});
+  assert.equal(loadConfig({ ...JWT, REDIS_TLS_CA: file }).redis.tls, { caFile: file });
+});
+
 test('a channel is configured by its address', () => {
   const { alerts } = loadConfig(JWT);
   assert.equal(
@@ -240,6 +248,27 @@ const KEYS: readonly [what: string, env: Environment, names: readonly string[]][
     ['JWT_ALGORITHM', 'JWT_PUBLIC_KEY'],
   ],
   ['a credentials file that is not there', { ...JWT, NATS_CREDS: '/nowhere/creds' }, ['NATS_CREDS']],
+  ['a seed that is not there', { ...JWT, NATS_NKEY: '/nowhere/seed' }, ['NATS_NKEY']],
+  ['a seed that is none', { ...JWT, NATS_NKEY: import.meta.filename }, ['NATS_NKEY']],
+  ['two logins to NATS', { ...JWT, NATS_TOKEN: 'x', NATS_CREDS: import.meta.filename }, ['NATS_CREDS']],
+  [
+    'an authority that is not there',
+    { ...JWT, NATS_TLS_CA: '/no', REDIS_TLS_CA: '/no' },
+    ['NATS_TLS_CA', 'REDIS_TLS_CA'],
+  ],
+  ['a certificate without its key', { ...JWT, NATS_TLS_CERT: import.meta.filename }, ['NATS_TLS_CERT']],
+  [
+    'an authority for a Redis in the clear',
+    { ...JWT, REDIS_TLS: 'false', REDIS_TLS_CA: import.meta.filename },
+    ['REDIS_TLS'],
+  ],
+  ['an inbox of everybody', { ...JWT, NATS_INBOX_PREFIX: '_INBOX.>' }, ['NATS_INBOX_PREFIX']],
+  ['an sslmode that is none', { ...JWT, DATABASE_URL: 'postgresql://db/metrics_db?sslmode=full' }, ['DATABASE_URL']],
+  [
+    'an authority for Postgres that is not there',
+    { ...JWT, DATABASE_URL: 'postgresql://db/metrics_db?sslmode=verify-full&sslrootcert=/no' },
+    ['DATABASE_URL'],
+  ],
   [
     'files that are not there',
     { ...JWT, SOURCES_FILE: '/no', BUSINESS_FILE: '/no' },
