@@ -127,7 +127,7 @@ export async function assertInvariant(stage: Stage, { verified = true }: Audit =
 }
 
 /** `verify` finds no difference. It runs in this process, which is cheaper than a command. */
-async function assertVerified({ servers, connection, pool }: Stage): Promise<void> {
+export async function assertVerified({ servers, connection, pool }: Stage): Promise<void> {
   const { sources, retentionDays, business, redis: settings } = loadFoldConfig(servers.env);
   const redis = openRedis(settings, REDIS_TIMEOUT_MS, () => undefined);
   try {

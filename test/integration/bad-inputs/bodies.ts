@@ -139,7 +139,7 @@ async function chunkedTooLarge(stage: BadInputStage): Promise<void> {
   const chunk = `4000\r\n${'x'.repeat(0x4000)}\r\n`;
   const head = `POST /metrics/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${stage.client.token}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`;
   const next = 'GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n';
-  const { text } = await sendRaw(stage.client.url, [head, chunk.repeat(20), '0\r\n\r\n', next]);
+  const text = await sendRaw(stage.client.url, [head, chunk.repeat(20), '0\r\n\r\n', next]);
   assert.is(statusOf(text), 413);
   assert.match(text, /HTTP\/1\.1 200 /);
 }
@@ -201,10 +201,9 @@ async function mixedBatch(stage: BadInputStage): Promise<void> {
 
 /** A request that never ends. */
 async function cutOff(stage: BadInputStage, parts: readonly string[]): Promise<void> {
-  const { text, isClosed } = await sendRaw(stage.client.url, parts);
+  const text = await sendRaw(stage.client.url, parts);
   assert.is(statusOf(text), 408, text);
   assert.match(text, /problem:request_timeout/);
-  assert.ok(isClosed);
 }
 
 const SLOW_HEADERS = 'POST /metrics/events HTTP/1.1\r\nhost: x\r\nx-slow: ';

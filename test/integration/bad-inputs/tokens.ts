@@ -102,7 +102,7 @@ async function manyKids(stage: BadInputStage): Promise<void> {
     const connection = index === KIDS - 1 ? 'close' : 'keep-alive';
     return `GET /metrics/summary HTTP/1.1\r\nhost: x\r\nconnection: ${connection}\r\nauthorization: Bearer ${token}\r\n\r\n`;
   });
-  const { text } = await sendRaw(stage.client.url, [requests.join('')]);
+  const text = await sendRaw(stage.client.url, [requests.join('')]);
   assert.is(text.match(/HTTP\/1\.1 401 /g)?.length, KIDS);
   assert.not.match(text, /HTTP\/1\.1 (?!401 )/);
   const seconds = (performance.now() - beganMs) / 1000;
@@ -111,11 +111,10 @@ async function manyKids(stage: BadInputStage): Promise<void> {
 }
 
 async function hugeToken(stage: BadInputStage): Promise<void> {
-  const { text, isClosed } = await sendRaw(stage.client.url, [
+  const text = await sendRaw(stage.client.url, [
     `POST /metrics/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${'a'.repeat(65_536)}\r\n\r\n`,
   ]);
   assert.is(statusOf(text), 431);
-  assert.ok(isClosed);
   assert.match(text, /problem:headers_too_large/);
 }
 
