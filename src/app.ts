@@ -1,4 +1,4 @@
-import { EventBus } from '@nestjs/cqrs';
+import { CommandBus, EventBus } from '@nestjs/cqrs';
 import { AlertPath, openBook, readRules, startAlerts } from './app/alerts.js';
 import { composeModule } from './app/http.js';
 import { beginAtZero } from './app/known-series.js';
@@ -8,6 +8,7 @@ import type { Config } from './config.js';
 import { codecOf } from './events/codec.js';
 import { JwtGuard } from './http/auth/jwt-guard.js';
 import { TokenVerifier } from './http/auth/token-verifier.js';
+import { addEventRoutes } from './http/event-routes.js';
 import { createHttpServer } from './http/server.js';
 import { Lifecycle } from './lifecycle.js';
 import { APPENDER_DEFAULTS, Appender, type AppendResult } from './stream/append.js';
@@ -81,10 +82,12 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signa
   const dashboardPool = openTables(config, logger, lifecycle, DASHBOARD_TABLES);
   const parts = { ...servers, ...stores, dashboardPool, appender, metrics, folds, business, book, path, logger };
   const module = composeModule(config, parts);
-  const http = await createHttpServer(module, new JwtGuard(verifier, config.jwt.enforceScopes), logger, {
-    corsOrigins: config.corsOrigins,
-    limits: config.http,
-  });
+  const guard = new JwtGuard(verifier, config.jwt.enforceScopes);
+  const http = await createHttpServer(module, guard, logger, { corsOrigins: config.corsOrigins, limits: config.http });
+  if (config.roles.has('api')) {
+    const context = { retentionDays: config.retentionDays, now: Date.now };
+    addEventRoutes(http.getHttpAdapter().getInstance(), { commandBus: http.get(CommandBus), guard, context, logger });
+  }
   lifecycle.onStop('http', () => http.close());
   await http.listen(config.port, config.host);
   const { port } = new URL(await http.getUrl());

@@ -12,7 +12,6 @@ import type { BusinessMapping } from '../config-files.js';
 import { concealAddresses } from '../events/addresses.js';
 import { AlertsController } from '../http/alerts-controller.js';
 import { DocsController } from '../http/docs/docs-controller.js';
-import { EventsController } from '../http/events-controller.js';
 import { HealthController } from '../http/health-controller.js';
 import { HttpContext } from '../http/http-context.js';
 import { MetricsController } from '../http/metrics-controller.js';
@@ -73,7 +72,7 @@ export function composeModule(config: Config, parts: HttpParts): DynamicModule {
     controllers: [
       HealthController,
       PrometheusController,
-      ...(isApi ? [EventsController, MetricsController, AlertsController, StreamController, PageController] : []),
+      ...(isApi ? [MetricsController, AlertsController, StreamController, PageController] : []),
       ...(isApi && config.docsEnabled ? [DocsController] : []),
     ],
     providers: [

@@ -11,10 +11,15 @@ export class ProblemFilter implements ExceptionFilter {
 
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
-    const problem = methodNotAllowed(error, http.getRequest<FastifyRequest>()) ?? toProblem(error);
-    if (problem.problem === 'internal_error') this.logger.error({ err: error }, 'A request failed');
-    sendProblem(http.getResponse<FastifyReply>(), problem);
+    answerFailure(this.logger, error, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
   }
+}
+
+/** Answers whatever was thrown; the log has the cause of what the client is not told. */
+export function answerFailure(logger: Logger, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = methodNotAllowed(error, request) ?? toProblem(error);
+  if (problem.problem === 'internal_error') logger.error({ err: error }, 'A request failed');
+  sendProblem(reply, problem);
 }
 
 const METHODS = ['GET', 'HEAD', 'POST', 'DELETE'] as const;

@@ -33,20 +33,35 @@ export class JwtGuard implements CanActivate {
     private readonly enforceScopes: boolean,
   ) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const targets = [context.getHandler(), context.getClass()];
     if (this.#reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets) === true) return true;
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const scope = this.#reflector.getAllAndOverride<Scope | undefined>(SCOPE, targets);
+    return this.admit(context.switchToHttp().getRequest<FastifyRequest>(), scope);
+  }
+
+  /**
+   * Lets a request in; at once where its token is remembered.
+   *
+   * @throws Problem unauthorized, insufficient_scope or keys_unavailable
+   */
+  admit(request: FastifyRequest, scope: Scope | undefined): true | Promise<true> {
     const token = bearerToken(request);
     if (token === undefined) throw unauthorized('No bearer token was sent', undefined);
-    const verification = await this.verifier.verify(token);
-    if (verification.kind === 'rejected') throw unauthorized(verification.detail, 'invalid_token');
-    if (verification.kind === 'keys_unavailable') {
-      throw new Problem('keys_unavailable', 'The keys cannot be fetched', { headers: { 'retry-after': '5' } });
-    }
-    const scope = this.#reflector.getAllAndOverride<Scope | undefined>(SCOPE, targets);
-    if (this.enforceScopes && scope !== undefined && !verification.identity.scopes.has(scope)) throw forbidden(scope);
-    identities.set(request, verification.identity);
+    const known = this.verifier.recall(token);
+    if (known !== undefined) return this.#letIn(request, known, scope);
+    return this.verifier.verify(token).then((verification) => {
+      if (verification.kind === 'rejected') throw unauthorized(verification.detail, 'invalid_token');
+      if (verification.kind === 'keys_unavailable') {
+        throw new Problem('keys_unavailable', 'The keys cannot be fetched', { headers: { 'retry-after': '5' } });
+      }
+      return this.#letIn(request, verification.identity, scope);
+    });
+  }
+
+  #letIn(request: FastifyRequest, identity: Identity, scope: Scope | undefined): true {
+    if (this.enforceScopes && scope !== undefined && !identity.scopes.has(scope)) throw forbidden(scope);
+    identities.set(request, identity);
     return true;
   }
 }

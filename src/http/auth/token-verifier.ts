@@ -73,11 +73,18 @@ export class TokenVerifier {
   readonly #cache = new Map<string, Cached>();
   #cachedCharacters = 0;
   readonly #verifying: Promise<Verifying>;
+  /** Nothing, until the configured key is there. */
+  #keys: Verifying['keys'] = () => undefined;
 
   constructor(private readonly options: TokenVerifierOptions) {
     this.#verifying = makeVerifying(options.key, options.keySetTimes ?? KEY_SET_TIMES);
-    // A public key that cannot be read is told by `ready`; until somebody asks, Node must not call it unhandled.
-    this.#verifying.catch(() => undefined);
+    this.#verifying.then(
+      ({ keys }) => {
+        this.#keys = keys;
+      },
+      // A public key that cannot be read is told by `ready`; until somebody asks, Node must not call it unhandled.
+      () => undefined,
+    );
   }
 
   /** How many tokens are remembered, and their characters. */
@@ -92,17 +99,20 @@ export class TokenVerifier {
 
   async verify(token: string): Promise<Verification> {
     if (token.length > MAX_TOKEN_CHARACTERS) return { kind: 'rejected', detail: 'The token is too long' };
-    const nowMs = this.options.now();
     const verifying = await this.#verifying;
-    const cached = this.#cache.get(token);
-    if (cached === undefined) return await this.#verifyAnew(verifying, token, nowMs);
-    const keys = verifying.keys();
-    // A key may have gone: whatever it has signed is looked at again when the keys are others, or too old.
-    if (cached.untilMs > nowMs && keys !== undefined && cached.keys === keys) {
-      return { kind: 'verified', identity: cached.identity };
-    }
+    const known = this.recall(token);
+    if (known !== undefined) return { kind: 'verified', identity: known };
     this.#forget(token);
-    return await this.#verifyAnew(verifying, token, nowMs);
+    return await this.#verifyAnew(verifying, token, this.options.now());
+  }
+
+  /** The bearer of a token that was verified before and is still good; undefined where it has to be verified. */
+  recall(token: string): Identity | undefined {
+    const cached = this.#cache.get(token);
+    if (cached === undefined || cached.untilMs <= this.options.now()) return undefined;
+    const keys = this.#keys();
+    // A key may have gone: whatever it has signed is looked at again when the keys are others, or too old.
+    return keys !== undefined && cached.keys === keys ? cached.identity : undefined;
   }
 
   async #verifyAnew({ verify, keys: keysNow }: Verifying, token: string, nowMs: number): Promise<Verification> {

@@ -2,7 +2,7 @@ import type { Dashboard } from '../../queries/dashboard.js';
 import type { OperationalStatus } from '../../queries/get-status.js';
 import type { ServiceHealth, ServicesHealth } from '../../queries/services-health.js';
 import type { ApiNumbers, Summary } from '../../queries/summary.js';
-import type { AppendedAnswer, BatchAnswer } from '../events-controller.js';
+import type { AppendedAnswer, BatchAnswer } from '../event-routes.js';
 
 export const EVENT = { event_type: 'user_login', user_id: 1, metadata: { browser: 'chrome', ip: '192.168.1.1' } };
 export const SYSTEM_EVENT = { kind: 'system', service_name: 'billing', metric_name: 'cpu_usage', value: 12.5 };

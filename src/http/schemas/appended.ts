@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import type { RefusalReason } from '../../events/refusals.js';
-import type { AppendedAnswer, BatchAnswer } from '../events-controller.js';
+import type { AppendedAnswer, BatchAnswer } from '../event-routes.js';
 import type { RejectedEvent } from '../read-batch.js';
 import { describing } from './agreement.js';
 import { count, flag, text } from './fields.js';
