@@ -31,6 +31,15 @@ function wholes(seconds: number): string {
 
 /** Waits until everything in the log is in the tables, the summaries and the rollups: as a service is that runs for long. */
 export async function untilReady(client: BenchClient, pool: Pool): Promise<void> {
+  await untilFolded(client);
+  const isRolledUp = async (): Promise<true | undefined> =>
+    (await pool.query(NOT_ROLLED_UP)).rowCount === 0 ? true : undefined;
+  await waitFor('rollups', isRolledUp, READY_TIMEOUT_MS);
+  await pool.query('vacuum analyze');
+}
+
+/** Waits until everything in the log is in the tables and the summaries. */
+export async function untilFolded(client: BenchClient): Promise<void> {
   const isFolded = async (): Promise<true | undefined> => {
     // Until there are summaries and rollups, an answer from millions of rows may not come in time.
     const [status, summary] = await Promise.all(
@@ -43,10 +52,6 @@ export async function untilReady(client: BenchClient, pool: Pool): Promise<void>
       : undefined;
   };
   await waitFor('tables and summaries', isFolded, READY_TIMEOUT_MS);
-  const isRolledUp = async (): Promise<true | undefined> =>
-    (await pool.query(NOT_ROLLED_UP)).rowCount === 0 ? true : undefined;
-  await waitFor('rollups', isRolledUp, READY_TIMEOUT_MS);
-  await pool.query('vacuum analyze');
 }
 
 /** Waits until a service that has just been started answers from Redis: until then it counts in Postgres. */

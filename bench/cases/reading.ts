@@ -179,7 +179,7 @@ async function measure(
   await loadFor({ ...target, connections: CONNECTIONS, seconds: WARM_UP_SECONDS });
   const before = cpuSeconds(pid);
   const { requests } = await loadFor({ ...target, connections: CONNECTIONS, seconds });
-  return { value: requests / seconds, cpuSeconds: cpuSeconds(pid) - before };
+  return { value: requests / seconds, cpuSeconds: cpuSeconds(pid) - before, operations: requests };
 }
 
 /** Posts events at their rate until the answered function is called. It throws what went wrong meanwhile. */

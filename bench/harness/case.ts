@@ -9,12 +9,16 @@ export interface Sample {
   readonly value: number;
   /** Seconds of a core that the side's process took for it, where known. */
   readonly cpuSeconds?: number;
+  /** How many requests or events that was for: with it the table says the microseconds of a core for each. */
+  readonly operations?: number;
 }
 
-/** What is measured in turns. */
+/** What is measured in turns. Both sides are warm: a case sees to that before, or within each sample. */
 export interface Sides {
   readonly ours: () => Promise<Sample>;
   readonly reference: () => Promise<Sample>;
+  /** What else is worth to be told after the last pair. */
+  readonly figures?: () => Promise<readonly Figure[]>;
   readonly close: () => Promise<void>;
 }
 

@@ -1,0 +1,9 @@
+import type { BenchCase, FigureCase } from '../harness/case.js';
+import { freshness } from './freshness.js';
+import { growth } from './growth.js';
+import { ingest } from './ingest.js';
+import { memory } from './memory.js';
+import { reading } from './reading.js';
+
+/** Everything that `npm run bench` measures, in its order. */
+export const CASES: readonly (BenchCase | FigureCase)[] = [...ingest, ...reading, freshness, memory, growth];
