@@ -4,6 +4,7 @@ import { growth } from './growth.js';
 import { ingest } from './ingest.js';
 import { memory } from './memory.js';
 import { reading } from './reading.js';
+import { storage } from './storage.js';
 
 /** Everything that `npm run bench` measures, in its order. */
-export const CASES: readonly (BenchCase | FigureCase)[] = [...ingest, ...reading, freshness, memory, growth];
+export const CASES: readonly (BenchCase | FigureCase)[] = [...ingest, ...reading, freshness, memory, growth, storage];
