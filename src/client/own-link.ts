@@ -64,6 +64,8 @@ class OwnLink implements Link {
         pingInterval: PING_INTERVAL_MS,
         maxPingOut: MAX_PINGS_OUT,
         ...credentials(this.options.servers),
+        // The client of NATS takes `tls://` for a mere address, and goes on in the clear where no TLS is offered.
+        ...(this.options.servers.some((server) => server.startsWith('tls:')) ? { tls: {} } : {}),
         ...this.options.connect,
         name: this.options.name,
         servers: this.options.servers.map(hostAndPort),

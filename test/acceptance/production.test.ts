@@ -1,12 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { connect, jwtAuthenticator } from 'nats';
 import pg from 'pg';
 import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type RunningApp, startApp } from '../../src/app.js';
-import { createPublisher } from '../../src/client/index.js';
+import { createPublisher, type Publisher } from '../../src/client/index.js';
 import { type Environment, loadConfig } from '../../src/config.js';
 import { withDatabase } from '../../src/devservices/index.js';
 import { dropDay } from '../../src/projections/drop-day.js';
@@ -16,12 +17,14 @@ import { openRedis } from '../../src/store/redis.js';
 import { connectNats } from '../../src/stream/connection.js';
 import { makeCertificates } from '../support/certificates.js';
 import { type Ended, runHere } from '../support/command-line.js';
+import { documented } from '../support/documented.js';
 import { type ProductionServers, startProductionServers } from '../support/production-servers.js';
 import { optionsOf, speakPlainly, TestUser } from '../support/production-users.js';
 import { waitFor } from '../support/servers.js';
 import { TestClient } from '../support/service.js';
 
 const test = suite('the service with the files for production');
+const ROOT = join(import.meta.dirname, '../../..');
 const DAY_MS = 86_400_000;
 const RULES = `alerts:
   - { name: busy, condition: requests > 0, window: 2s, severity: info, notification: [] }
@@ -123,6 +126,22 @@ test('a publisher sends as itself with the client, and is told what is stored', 
   await untilRows('user_events', `event_type = 'appointment_created' and user_id = 7`, 1);
 });
 
+test('a publisher is made as the guide shows', async () => {
+  const [snippet = ''] = documented('docs/production.md', 'NATS', 'ts', 1);
+  const replaced = snippet
+    .replace(`'nats'`, `'${import.meta.resolve('nats')}'`)
+    .replace(`'metrics-service/client'`, `'${pathToFileURL(join(ROOT, 'dist/src/client/index.js'))}'`)
+    .replace('nats.example.org:4222', `localhost:${servers.nats.port}`)
+    .replace('appointments.nk', servers.seedFiles.APPOINTMENTS)
+    .replace('ca.crt', servers.certificates.caFile);
+  const file = join(servers.folder, 'publisher.mjs');
+  writeFileSync(file, replaced);
+  const { publisher }: { publisher: Publisher } = await import(pathToFileURL(file).href);
+  publisher.system({ metric_name: 'as_the_guide_shows', value: 1 });
+  assert.ok(await publisher.close(10_000));
+  assert.is(publisher.stats().stored, 1);
+});
+
 test('domain events of its account become user events', async () => {
   appointments.connection.publish('appointments.created', JSON.stringify({ patient: 8 }));
   await untilRows('user_events', `event_type = 'appointment_created' and user_id = 8`, 1);
@@ -199,7 +218,6 @@ test('commands have what they need', async () => {
   assert.match((await run('deadletters', 'show', '1')).stdout, String(seq));
   const commands: readonly (readonly [status: number, ...args: string[]])[] = [
     [0, 'migrate'],
-    [0, 'status'],
     [0, 'deadletters', 'list'],
     // It is no event today either.
     [1, 'deadletters', 'replay', '--all'],
@@ -208,10 +226,12 @@ test('commands have what they need', async () => {
     [0, 'rebuild', 'all', '--keep', '--nice-ratio', '0'],
     [0, 'rebuild', '--rollback', '--nice-ratio', '0'],
     [0, 'rebuild', 'summaries'],
-    [0, 'verify'],
     [0, 'alerts', 'backtest', '--from', '-1h'],
   ];
-  for (const [expected, ...args] of commands) {
+  const shown = documented('docs/production.md', '*', 'metrics', 4).map((line) => line.split(' ').slice(4));
+  const inFolder = (args: readonly string[]) =>
+    args.map((arg) => (arg.endsWith('.nk') ? join(servers.folder, arg) : arg));
+  for (const [expected, ...args] of [...commands, ...shown.map((line) => [0, ...inFolder(line)] as const)]) {
     const { status, stdout, stderr } = await run(...args);
     assert.is(status, expected, `${args.join(' ')}: ${stdout}${stderr}`);
   }
@@ -289,10 +309,7 @@ test('a server that another authority vouches for gets nothing', async () => {
   await waitFor('the refusal of Redis', () => (trouble === '' ? undefined : true));
   assert.match(trouble, /self-signed certificate|unable to verify|signature/);
   connection.disconnect();
-  const databaseUrl = (servers.env.DATABASE_URL ?? '').replace(
-    encodeURIComponent(servers.certificates.caFile),
-    encodeURIComponent(caFile),
-  );
+  const databaseUrl = (servers.env.DATABASE_URL ?? '').replace(servers.certificates.caFile, caFile);
   const wrong = new pg.Client({ connectionString: databaseUrl });
   assert.match(
     await wrong.connect().then(() => 'let in', String),

@@ -7,6 +7,7 @@ const ROOT = join(import.meta.dirname, '../../..');
 export const DOCUMENTS = [
   'README.md',
   'docs/operating.md',
+  'docs/production.md',
   'docs/publishing.md',
   'docs/alerts.md',
   'docs/grafana.md',

@@ -1,14 +1,17 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
+import { parseEnv } from 'node:util';
 import { Redis } from 'ioredis';
-import pg from 'pg';
 import type { Environment } from '../../src/config.js';
 import { freePort, type ManagedServer } from '../../src/devservices/index.js';
 import { createUserKey } from '../../src/stream/user-key.js';
 import { type Certificates, makeCertificates } from './certificates.js';
-import { startTestNats, startTestPostgres, startTestRedis, temporaryFolder } from './servers.js';
+import { documented } from './documented.js';
+import { startProductionPostgres } from './production-postgres.js';
+import { startTestNats, startTestRedis, temporaryFolder } from './servers.js';
 import { TEST_SECRET } from './service.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -41,34 +44,31 @@ export async function startProductionServers(): Promise<ProductionServers> {
   const password = randomBytes(24).toString('hex');
   const [nats, postgres, redis] = await Promise.all([
     startNats(folder, certificates),
-    startPostgres(certificates, password),
+    startProductionPostgres(certificates, password),
     startRedis(folder, certificates, password),
   ]);
   const { caFile } = certificates;
   return {
     nats: nats.server,
-    postgres: postgres.server,
+    postgres,
     redis,
     certificates,
     seedFiles: nats.seedFiles,
-    superuserUrl: postgres.server.url,
+    superuserUrl: postgres.url,
     folder,
     env: {
+      ...documentedEnv({
+        '<password>': password,
+        'nats.example.org:4222': `localhost:${nats.server.port}`,
+        '/etc/metrics/metrics-service.nk': nats.seedFiles.METRICS_SERVICE,
+        'postgres.example.org': `localhost:${postgres.port}`,
+        'redis.example.org': 'localhost',
+        '/etc/metrics/ca.crt': caFile,
+      }),
+      REDIS_PORT: String(redis.port),
       HOST: '127.0.0.1',
       PORT: '0',
       JWT_SECRET: TEST_SECRET,
-      NODE_ENV: 'production',
-      NATS_URL: `tls://localhost:${nats.server.port}`,
-      NATS_NKEY: nats.seedFiles.METRICS_SERVICE,
-      NATS_TLS_CA: caFile,
-      NATS_INBOX_PREFIX: '_INBOX_metrics',
-      DATABASE_URL: postgres.url(caFile),
-      REDIS_HOST: 'localhost',
-      REDIS_PORT: String(redis.port),
-      REDIS_USERNAME: 'metrics_service',
-      REDIS_PASSWORD: password,
-      REDIS_TLS: 'true',
-      REDIS_TLS_CA: caFile,
     },
     redisAs: (user) =>
       new Redis({
@@ -80,19 +80,28 @@ export async function startProductionServers(): Promise<ProductionServers> {
       }).on('error', () => undefined),
     natsLog: () => readFileSync(nats.logFile, 'utf8'),
     stop: async () => {
-      await Promise.all([nats.server.stop(), postgres.server.stop(), redis.stop()]);
+      await Promise.all([nats.server.stop(), postgres.stop(), redis.stop()]);
     },
   };
 }
 
-/** A file of config/ with each text replaced, which has to be there, so that no test passes with a file that lacks it. */
-export function configured(name: string, replacements: Readonly<Record<string, string>>): string {
-  let text = readFileSync(join(ROOT, 'config', name), 'utf8');
-  for (const [from, to] of Object.entries(replacements)) {
-    if (!text.includes(from)) throw new Error(`config/${name} has no ${from}`);
-    text = text.replaceAll(from, to);
-  }
-  return text;
+/** What docs/production.md says to set, with the values of its examples replaced by those of the test. */
+function documentedEnv(values: Readonly<Record<string, string>>): Environment {
+  const [block = ''] = documented('docs/production.md', 'The service', 'dotenv', 1);
+  return Object.fromEntries(Object.entries(parseEnv(replaceAll(block, values))).map(([name, value]) => [name, value]));
+}
+
+/** Every text of the left has to be there, so that no test passes with a file that lacks it. */
+function replaceAll(text: string, replacements: Readonly<Record<string, string>>): string {
+  return Object.entries(replacements).reduce((before, [from, to]) => {
+    if (!before.includes(from)) throw new Error(`there is no ${from} in\n${before}`);
+    return before.replaceAll(from, to);
+  }, text);
+}
+
+/** A file of config/ with each text replaced. */
+function configured(name: string, replacements: Readonly<Record<string, string>>): string {
+  return replaceAll(readFileSync(join(ROOT, 'config', name), 'utf8'), replacements);
 }
 
 /** @returns config/nats.conf with keys of the test, and the seeds that belong to them */
@@ -129,9 +138,16 @@ async function startNats(folder: string, certificates: Certificates) {
   return { server: await startTestNats({ port, config, isReady }), seedFiles, logFile };
 }
 
+/** By the command of docs/production.md. */
+function documentedHash(password: string): string {
+  const [command = ''] = documented('docs/production.md', 'Redis', 'shell', 1);
+  const [, script = ''] = /^node -p "(.*)" the-password$/.exec(command) ?? [];
+  return execFileSync(process.execPath, ['-p', script, password], { encoding: 'utf8' }).trim();
+}
+
 async function startRedis(folder: string, certificates: Certificates, password: string): Promise<ManagedServer> {
   const port = await freePort();
-  const hash = createHash('sha256').update(password).digest('hex');
+  const hash = documentedHash(password);
   const acl = readFileSync(join(ROOT, 'config/redis.acl'), 'utf8').replace(/#[0-9a-f]{64}/, `#${hash}`);
   const aclFile = join(folder, 'users.acl');
   writeFileSync(aclFile, `${acl}user administrator on #${hash} allkeys allcommands\n`);
@@ -150,36 +166,6 @@ async function startRedis(folder: string, certificates: Certificates, password: 
     return [`--${name}`, ...values.map((value) => (value === '""' ? '' : value))];
   });
   return await startTestRedis({ port, args, isReady });
-}
-
-/** Postgres as docs/production.md sets it up: TLS, a password, and a role that config/postgres.sql makes. */
-async function startPostgres(certificates: Certificates, password: string) {
-  const server = await startTestPostgres();
-  const administrator = new pg.Client({ connectionString: server.url });
-  await administrator.connect();
-  try {
-    // The server reads files of its own user, whoever that is: it writes them itself.
-    const write = (name: string, text: string) =>
-      administrator.query(
-        `copy (select unnest(string_to_array(${pg.escapeLiteral(text.trim())}, e'\\n'))) to program 'umask 077; cat > ${name}'`,
-      );
-    await write('server.crt', readFileSync(certificates.certFile, 'utf8'));
-    await write('server.key', readFileSync(certificates.keyFile, 'utf8'));
-    // Nobody gets in but as the files say, and the test itself.
-    const rules = `${configured('pg_hba.conf', {})}host all postgres 127.0.0.1/32 scram-sha-256`;
-    await write('pg_hba.conf', rules);
-    await administrator.query(configured('postgres.sql', {}));
-    await administrator.query(`alter role metrics_service password ${pg.escapeLiteral(password)}`);
-    await administrator.query('alter system set ssl = on');
-    await administrator.query('select pg_reload_conf()');
-  } finally {
-    await administrator.end();
-  }
-  return {
-    server,
-    url: (caFile: string) =>
-      `postgresql://metrics_service:${password}@localhost:${server.port}/metrics_db?sslmode=verify-full&sslrootcert=${encodeURIComponent(caFile)}`,
-  };
 }
 
 /** Whether somebody listens. */
