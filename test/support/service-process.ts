@@ -9,6 +9,8 @@ import { TestClient } from './service.js';
 
 const PROJECTIONS = programPath('test/support/run-projections.js');
 const READY_TIMEOUT_MS = 30_000;
+/** Those of scripts/run-node.mjs and of the Dockerfile. */
+const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=8'];
 
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
@@ -49,7 +51,7 @@ export class ServiceProcess {
   /** Starts the process without waiting for it to answer. */
   spawn(): void {
     // Not in the project's folder: a .env there is the developer's own.
-    const child = spawn(process.execPath, ['--enable-source-maps', ...this.program], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, ...this.program], {
       cwd: tmpdir(),
       env: { PATH: process.env.PATH, ...KEPT_CODE, ...this.env, PORT: String(this.port) },
       stdio: ['ignore', 'pipe', 'inherit'],
