@@ -19,7 +19,7 @@ const SECONDS = 8;
 /** A raw publisher appends so fast that the log grows by a gigabyte a minute. */
 const BATCH_SECONDS = 4;
 const WARM_UP_SECONDS = 3;
-const QUICK_SECONDS = 0.5;
+const QUICK_SECONDS = 0.3;
 const PUBLISHER_GRACE_MS = 30_000;
 const LOGIN = '{"event_type":"user_login","user_id":5,"metadata":{"browser":"chrome","ip":"192.168.1.1"}}';
 

@@ -9,6 +9,7 @@ const ROOT = join(import.meta.dirname, '../../..');
 /** What no test runs, and why. */
 const NOT_RUN: Readonly<Record<string, string>> = {
   'npm run test:containers': 'it is what runs test/containers',
+  'npm run bench': 'it measures for most of an hour; test/integration/bench.test.ts runs a case of it',
   'npm run bench:storage': 'it measures for minutes',
   'nats stream backup': 'the program is not there, and the section says that nobody has tried it',
   'git pull': 'there is nothing to pull',
