@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import type { ConcealAddresses } from '../events/addresses.js';
 import type { CheckedEvent } from '../events/kinds.js';
 import { Appender, type Unavailable } from '../stream/append.js';
+import { newId } from '../stream/new-id.js';
 import { decideEnvelope } from './append-event.js';
 
 /** What became of a batch. Where only a part could be stored, the client sends the whole batch again; events
@@ -29,7 +29,7 @@ export class AppendBatchHandler implements ICommandHandler<AppendBatch> {
   ) {}
 
   async execute({ events, receivedAtMs }: AppendBatch): Promise<AppendBatchOutcome> {
-    const envelopes = events.map((event) => decideEnvelope(event, receivedAtMs, randomUUID, this.conceal));
+    const envelopes = events.map((event) => decideEnvelope(event, receivedAtMs, newId, this.conceal));
     return await this.appender.appendAll(envelopes);
   }
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import type { ConcealAddresses } from '../events/addresses.js';
 import { encodeBody } from '../events/codec.js';
@@ -6,6 +5,7 @@ import type { CheckedEvent } from '../events/kinds.js';
 import { subjectOf } from '../events/subjects.js';
 import { formatTime } from '../events/time.js';
 import { Appender, type AppendResult, type Unavailable } from '../stream/append.js';
+import { newId } from '../stream/new-id.js';
 
 /** What became of an event that was to be appended; `stored` only with JetStream's positive acknowledgement. */
 export type AppendOutcome =
@@ -63,7 +63,7 @@ export class AppendEventHandler implements ICommandHandler<AppendEvent> {
   ) {}
 
   async execute({ event, receivedAtMs }: AppendEvent): Promise<AppendOutcome> {
-    const envelope = decideEnvelope(event, receivedAtMs, randomUUID, this.conceal);
+    const envelope = decideEnvelope(event, receivedAtMs, newId, this.conceal);
     const result: AppendResult = await this.appender.append(envelope.subject, envelope.payload, envelope.id);
     return result.kind === 'stored' ? { ...result, id: envelope.id } : result;
   }

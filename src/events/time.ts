@@ -69,7 +69,11 @@ function daysInMonth(year: number, month: number): number {
   return [4, 6, 9, 11].includes(month) ? 30 : 31;
 }
 
+/** The time that was written last: events that come together often have the same. */
+let lastWritten = { timeMs: 0, text: '1970-01-01T00:00:00.000Z' };
+
 /** RFC 3339 in UTC with milliseconds, the one form in which this service writes a time. */
 export function formatTime(timeMs: number): string {
-  return new Date(timeMs).toISOString();
+  if (timeMs !== lastWritten.timeMs) lastWritten = { timeMs, text: new Date(timeMs).toISOString() };
+  return lastWritten.text;
 }

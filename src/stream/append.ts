@@ -70,8 +70,9 @@ export class Appender {
     /** Told of each outcome, for counting. */
     private readonly observe: (result: AppendResult) => void = () => undefined,
   ) {
-    this.#outbox = new Outbox(connection);
     this.#inbox = newInbox(connection);
+    // A connection that is closed or draining refuses.
+    this.#outbox = new Outbox(connection, this.#inbox, (token) => this.#settle(token, unavailable('disconnected')));
     this.#subscription = connection.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => this.#onAck(message),
     });
@@ -107,7 +108,7 @@ export class Appender {
    */
   async appendAll(requests: readonly (AppendRequest | RepeatableRequest)[]): Promise<AppendAllResult> {
     const limit = Math.max(1, Math.floor(this.options.maxInFlight / 2));
-    const state: { outstanding: number; duplicates: number; failure: Unavailable | undefined } = {
+    const state: { outstanding: number; duplicates: number; failure: Unavailable | undefined; settled?: () => void } = {
       outstanding: 0,
       duplicates: 0,
       failure: undefined,
@@ -117,6 +118,7 @@ export class Appender {
       this.observe(result);
       if (result.kind === 'unavailable') state.failure ??= result;
       else if (result.duplicate) state.duplicates += 1;
+      if (state.outstanding === 0) state.settled?.();
     };
     for (const request of requests) {
       // Where nothing is in flight there is nothing to wait for: what is too large by itself is refused by `#send`.
@@ -127,7 +129,12 @@ export class Appender {
       state.outstanding += 1;
       this.#send(request, settle);
     }
-    while (state.outstanding > 0) await this.#slotFreed();
+    // One promise for all, where each batch that waits would be woken by each acknowledgement.
+    if (state.outstanding > 0) {
+      await new Promise<void>((resolve) => {
+        state.settled = resolve;
+      });
+    }
     if (state.failure !== undefined) return state.failure;
     return { kind: 'stored', accepted: requests.length - state.duplicates, duplicates: state.duplicates };
   }
@@ -160,14 +167,7 @@ export class Appender {
     this.#nextToken += 1;
     this.#waiting.set(token, { settle, bytes, deadlineMs: Date.now() + this.options.ackTimeoutMs });
     this.#bytesInFlight += bytes;
-    this.#outbox.add({
-      subject: request.subject,
-      payload: request.payload,
-      reply: `${this.#inbox}.${token.toString(36)}`,
-      headers,
-      // The connection is closed or draining.
-      refused: () => this.#settle(token, unavailable('disconnected')),
-    });
+    this.#outbox.add({ token, subject: request.subject, payload: request.payload, headers });
   }
 
   #onAck(message: Msg): void {
@@ -182,7 +182,7 @@ export class Appender {
     this.#waiting.delete(token);
     this.#bytesInFlight -= waiting.bytes;
     waiting.settle(result);
-    for (const resolve of this.#slotListeners.splice(0)) resolve();
+    if (this.#slotListeners.length > 0) for (const resolve of this.#slotListeners.splice(0)) resolve();
   }
 
   /** A Map keeps the order of insertion and all deadlines are equally far, so the first that is not due ends the walk. */

@@ -2,13 +2,12 @@ import { type MsgHdrs, MsgHdrsImpl, type NatsConnection } from 'nats';
 
 /** A message on its way out. */
 export interface Outgoing {
+  /** Comes back with the acknowledgement. */
+  readonly token: number;
   readonly subject: string;
   readonly payload: Uint8Array;
-  readonly reply: string;
   /** Goes into `Nats-Msg-Id`, without line breaks; or the headers with all that there is to say. */
   readonly headers: string | MsgHdrs | undefined;
-  /** Called where the client refuses the message, before anything is written. */
-  readonly refused: () => void;
 }
 
 /**
@@ -32,7 +31,12 @@ export class Outbox {
   readonly #idHeader = new IdHeader();
   #waiting: Outgoing[] = [];
 
-  constructor(private readonly connection: NatsConnection) {}
+  constructor(
+    private readonly connection: Pick<NatsConnection, 'publish'>,
+    private readonly inbox: string,
+    /** Called where the client refuses a message, before anything is written. */
+    private readonly refused: (token: number) => void,
+  ) {}
 
   add(message: Outgoing): void {
     if (this.#waiting.push(message) === 1) setImmediate(() => this.#send());
@@ -46,12 +50,13 @@ export class Outbox {
   #send(): void {
     const messages = this.#waiting;
     this.#waiting = [];
-    for (const { subject, payload, reply, headers, refused } of messages) {
+    for (const { token, subject, payload, headers } of messages) {
+      const reply = `${this.inbox}.${token.toString(36)}`;
       try {
         if (headers === undefined) this.connection.publish(subject, payload, { reply });
         else this.connection.publish(subject, payload, { reply, headers: this.#encodable(headers) });
       } catch {
-        refused();
+        this.refused(token);
       }
     }
   }
