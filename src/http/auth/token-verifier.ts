@@ -51,6 +51,9 @@ const JWKS_TIMEOUT_MS = 5_000;
 /** A token longer than this is not looked at; Node.js refuses headers beyond 16 KB anyway. */
 const MAX_TOKEN_CHARACTERS = 16_384;
 
+/** The one way to write a token down (RFC 7515, sections 2 and 7.1). */
+const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)$/;
+
 interface Cached {
   readonly identity: Identity;
   readonly untilMs: number;
@@ -103,6 +106,7 @@ export class TokenVerifier {
     const known = this.recall(token);
     if (known !== undefined) return { kind: 'verified', identity: known };
     this.#forget(token);
+    if (!isCanonical(token)) return { kind: 'rejected', detail: 'The token is not valid' };
     return await this.#verifyAnew(verifying, token, this.options.now());
   }
 
@@ -151,6 +155,15 @@ export class TokenVerifier {
   #forget(token: string): void {
     if (this.#cache.delete(token)) this.#cachedCharacters -= token.length;
   }
+}
+
+/**
+ * jose reads past white space, padding and bits that stand for nothing, and nothing in a signature is signed: so the bearer of
+ * one token would have any number of them, each to be verified, each in the place of somebody's that is remembered.
+ */
+function isCanonical(token: string): boolean {
+  const [, signature] = COMPACT.exec(token) ?? [];
+  return signature !== undefined && Buffer.from(signature, 'base64url').toString('base64url') === signature;
 }
 
 async function makeVerifying(key: JwtKeySource, { cooldownMs, maxAgeMs }: KeySetTimes): Promise<Verifying> {

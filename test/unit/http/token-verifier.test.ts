@@ -290,6 +290,28 @@ test('ten thousand key ids make one fetch, and what is remembered is bounded', a
   }
 });
 
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+/** Another letter whose bits differ where a signature of 32 bytes has none. */
+const sameBytes = (letter: string): string => ALPHABET[ALPHABET.indexOf(letter) ^ 1] ?? '';
+
+test('a token has one spelling, so that its bearer does not have many', async () => {
+  const verifier = verifierOf();
+  const token = await sign(CLAIMS);
+  const spellings: readonly [what: string, spelling: string][] = [
+    ['padded', `${token}=`],
+    ['with a tab behind it', `${token}\t`],
+    ['with a tab within', `${token.slice(0, -5)}\t${token.slice(-5)}`],
+    ['with a line break', `${token.slice(0, -5)}\n${token.slice(-5)}`],
+    ['with bits that stand for nothing', token.slice(0, -1) + sameBytes(token.slice(-1))],
+    ['with a fourth part', `${token}.`],
+  ];
+  for (const [what, spelling] of spellings) {
+    assert.is((await verifier.verify(spelling)).kind, 'rejected', what);
+  }
+  assert.is((await verifier.verify(token)).kind, 'verified');
+  assert.is(verifier.remembered.tokens, 1);
+});
+
 test('few long tokens or many short ones: the oldest make place', async () => {
   const verifier = verifierOf();
   const long = 'x'.repeat(11_000);
