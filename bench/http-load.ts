@@ -20,7 +20,7 @@ export interface Loaded {
   readonly seconds: number;
   /** Until the last of them was answered. */
   readonly tookSeconds: number;
-  /** What the generator itself took. */
+  /** What the generator itself took meanwhile. */
   readonly ownCpuSeconds: number;
 }
 
