@@ -56,7 +56,7 @@ export class AnswerCache<T> {
     const entry: Entry<T> = { version, answer: compute(), running: true, restsUntilMs: 0, next: undefined };
     this.#entries.delete(key);
     this.#entries.set(key, entry);
-    this.#dropOldest();
+    this.#dropOutdated(version, startMs);
     entry.answer.then(
       () => {
         const nowMs = performance.now();
@@ -70,7 +70,20 @@ export class AnswerCache<T> {
     return entry.answer;
   }
 
-  #dropOldest(): void {
+  /** How many answers are held. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * Besides the oldest, what nobody will get any more: a range that ends now is another question each minute, and its
+   * answers, a megabyte each, would be held until there are too many.
+   */
+  #dropOutdated(version: string, nowMs: number): void {
+    for (const [key, entry] of this.#entries) {
+      const isOutdated = entry.version !== version && !entry.running && nowMs >= entry.restsUntilMs;
+      if (isOutdated) this.#entries.delete(key);
+    }
     const [oldest] = this.#entries.keys();
     if (oldest !== undefined && this.#entries.size > MAX_ANSWERS) this.#entries.delete(oldest);
   }

@@ -26,8 +26,20 @@ export class SameAnswers<T> {
     const answer = make();
     this.#kept.delete(key);
     this.#kept.set(key, { second, parts, answer });
-    const [oldest] = this.#kept.keys();
-    if (oldest !== undefined && this.#kept.size > MAX_ANSWERS) this.#kept.delete(oldest);
+    this.#dropOld(second);
     return answer;
+  }
+
+  /** A Map keeps the order of insertion. What is of an earlier second will not be given again: it would only be held. */
+  #dropOld(second: number): void {
+    for (const [key, known] of this.#kept) {
+      if (known.second === second && this.#kept.size <= MAX_ANSWERS) return;
+      this.#kept.delete(key);
+    }
+  }
+
+  /** How many answers are held. */
+  get size(): number {
+    return this.#kept.size;
   }
 }

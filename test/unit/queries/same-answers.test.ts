@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ActiveUsers, ServiceCounts, WindowCounts } from '../../../src/queries/aggregates.js';
+import { AnswerCache } from '../../../src/queries/answer-cache.js';
 import { CountsReader } from '../../../src/queries/counts-reader.js';
 import { GetSummary, GetSummaryHandler } from '../../../src/queries/get-summary.js';
 import { SameAnswers } from '../../../src/queries/same-answers.js';
@@ -40,6 +41,23 @@ test('a failure is that of its turn alone', async () => {
   const outcome = await turn.ask('a', () => Promise.reject(new Error('gone'))).catch((error: Error) => error.message);
   assert.is(outcome, 'gone');
   assert.is(await turn.ask('a', async () => 'back'), 'back');
+});
+
+test('answers that nobody will get any more are not held', async () => {
+  const answers = new SameAnswers<object>();
+  for (const key of ['a', 'b']) answers.get(key, 1_000, [], () => ({}));
+  assert.is(answers.size, 2);
+  answers.get('c', 2_000, [], () => ({}));
+  assert.is(answers.size, 1, 'those of an earlier second');
+  const cache = new AnswerCache<string>();
+  for (const key of ['a', 'b']) await cache.get(key, 'before', async () => key);
+  assert.is(cache.size, 2);
+  await cache.get('c', 'now', async () => 'c');
+  assert.is(cache.size, 1, 'those of an earlier version');
+  const resting = new AnswerCache<string>({ factor: 600, maxMs: 60_000 });
+  await resting.get('a', 'before', () => new Promise((resolve) => setTimeout(resolve, 100, 'a')));
+  await resting.get('b', 'now', async () => 'b');
+  assert.is(await resting.get('a', 'now', async () => 'anew'), 'a', 'but for one that rests');
 });
 
 test('an answer is the same object while its parts and the second are the same', () => {
