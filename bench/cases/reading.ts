@@ -6,6 +6,7 @@ import { TEST_SECRET } from '../../test/support/service.js';
 import type { BenchCase, BenchOptions, Sample, Sides } from '../harness/case.js';
 import { BenchClient } from '../http-client.js';
 import { type Load, loadFor } from '../http-load.js';
+import { borrowStage } from '../kept-stage.js';
 import { cpuSeconds } from '../processes.js';
 import { RealisticEvents } from '../realistic-events.js';
 import { type ReferenceProcess, startReference } from '../reference-process.js';
@@ -29,10 +30,11 @@ interface Question {
   readonly name: string;
   readonly title: string;
   readonly goal: number;
-  readonly path: () => string;
+  readonly path: string;
   /** What the reference does: a GET of Redis, or nothing. */
   readonly reference: 'redis' | 'constant';
-  readonly fill: (stage: Stage, options: BenchOptions) => Promise<void>;
+  /** Questions that are asked of the same events share a stage. */
+  readonly events: 'realistic' | 'fifty endpoints' | 'a thousand endpoints';
 }
 
 const QUESTIONS: readonly Question[] = [
@@ -40,33 +42,33 @@ const QUESTIONS: readonly Question[] = [
     name: 'summary',
     title: 'GET /metrics/summary, 64 connections, against Fastify with one GET of Redis',
     goal: 0.8,
-    path: () => '/metrics/summary',
+    path: '/metrics/summary',
     reference: 'redis',
-    fill: fillRealistic,
+    events: 'realistic',
   },
   {
     name: 'dashboard',
     title: 'GET /metrics/dashboard of 30 days, 64 connections, against Fastify with one GET of Redis',
     goal: 0.5,
-    path: () => `/metrics/dashboard?from=-30d`,
+    path: '/metrics/dashboard?from=-30d',
     reference: 'redis',
-    fill: fillRealistic,
+    events: 'realistic',
   },
   {
     name: 'prometheus',
     title: 'GET /metrics/prometheus of 1,000 series, 64 connections, against Fastify with a constant text',
     goal: 0.3,
-    path: () => '/metrics/prometheus',
+    path: '/metrics/prometheus',
     reference: 'constant',
-    fill: (stage) => fillEndpoints(stage, 50),
+    events: 'fifty endpoints',
   },
   {
     name: 'prometheus-full',
     title: 'the same with 1,000 endpoints, the most that have series of their own',
     goal: 0.3,
-    path: () => '/metrics/prometheus',
+    path: '/metrics/prometheus',
     reference: 'constant',
-    fill: (stage) => fillEndpoints(stage, 1_000),
+    events: 'a thousand endpoints',
   },
 ];
 
@@ -88,9 +90,21 @@ export const reading: readonly BenchCase[] = QUESTIONS.flatMap((question) => [
   },
 ]);
 
-async function fillRealistic(stage: Stage, { quick }: BenchOptions): Promise<void> {
+async function openFilled(events: Question['events'], { quick }: BenchOptions): Promise<Stage> {
+  const stage = await openStage();
+  try {
+    if (events === 'realistic') await fillRealistic(stage, quick ? QUICK_EVENTS : EVENTS);
+    else await fillEndpoints(stage, events === 'fifty endpoints' ? 50 : 1_000);
+    return stage;
+  } catch (error) {
+    await stage.close();
+    throw error;
+  }
+}
+
+async function fillRealistic(stage: Stage, count: number): Promise<void> {
   const events = new RealisticEvents(1);
-  await stage.fill(quick ? QUICK_EVENTS : EVENTS, (first, count) => events.stored(first, count, Date.now(), SPAN_MS));
+  await stage.fill(count, (first, some) => events.stored(first, some, Date.now(), SPAN_MS));
 }
 
 /** Requests of so many endpoints, ten each. */
@@ -120,41 +134,38 @@ function requestOf(sequence: number, endpoints: number): LogEvent {
 }
 
 async function prepare(question: Question, isLive: boolean, options: BenchOptions): Promise<Sides> {
-  const stage = await openStage();
-  try {
-    await question.fill(stage, options);
-    const client = await BenchClient.of(stage.service.port, 1);
-    const reference = await startWithAnswer(question, stage, client);
-    const token = await signToken(TEST_SECRET, TOKEN_DEFAULTS);
-    const seconds = options.quick ? QUICK_SECONDS : SECONDS;
-    const ofService = {
-      url: `http://127.0.0.1:${stage.service.port}${question.path()}`,
-      headers: { authorization: `Bearer ${token}` },
-    };
-    const ofReference = { url: `http://127.0.0.1:${reference.port}/`, headers: {} };
-    return {
-      ours: async () => {
-        const stop = isLive ? keepPosting(client) : () => Promise.resolve();
-        const sample = await measure(ofService, seconds, stage.service.pid);
-        await stop();
-        return sample;
-      },
-      reference: () => measure(ofReference, seconds, reference.pid),
-      close: async () => {
-        client.close();
-        await reference.end();
-        await stage.close();
-      },
-    };
-  } catch (error) {
-    await stage.close();
+  const { stage, giveBack } = await borrowStage(question.events, () => openFilled(question.events, options));
+  const client = await BenchClient.of(stage.service.port, 1);
+  const reference = await startWithAnswer(question, stage, client).catch((error: unknown) => {
+    giveBack();
     throw error;
-  }
+  });
+  const token = await signToken(TEST_SECRET, TOKEN_DEFAULTS);
+  const seconds = options.quick ? QUICK_SECONDS : SECONDS;
+  const ofService = {
+    url: `http://127.0.0.1:${stage.service.port}${question.path}`,
+    headers: { authorization: `Bearer ${token}` },
+  };
+  const ofReference = { url: `http://127.0.0.1:${reference.port}/`, headers: {} };
+  return {
+    ours: async () => {
+      const stop = isLive ? keepPosting(client) : () => Promise.resolve();
+      const sample = await measure(ofService, seconds, stage.service.pid);
+      await stop();
+      return sample;
+    },
+    reference: () => measure(ofReference, seconds, reference.pid),
+    close: async () => {
+      client.close();
+      await reference.end();
+      giveBack();
+    },
+  };
 }
 
 /** Gives the reference the very bytes that the service answers now. */
 async function startWithAnswer(question: Question, stage: Stage, client: BenchClient): Promise<ReferenceProcess> {
-  const answer = await client.send('GET', question.path());
+  const answer = await client.send('GET', question.path);
   if (question.name === 'summary' && !answer.includes('"source":"redis"')) throw new Error('It came from Postgres');
   const { port } = stage.servers.redis;
   const redis = new Redis({ host: '127.0.0.1', port, db: REFERENCE_DB, lazyConnect: true });
