@@ -96,8 +96,10 @@ function isJsonObject(value: unknown): value is JsonObject {
 }
 
 function concealText(text: string, replace: Replace): string {
-  const withoutIpv6 = MAY_HOLD_IPV6.test(text) ? text.replace(IPV6, (found) => concealIpv6(found, replace)) : text;
-  if (!MAY_HOLD_IPV4.test(withoutIpv6)) return withoutIpv6;
+  // Most texts have neither sign, which is seen sooner than that they match nothing.
+  const mayHoldIpv6 = text.includes(':') && MAY_HOLD_IPV6.test(text);
+  const withoutIpv6 = mayHoldIpv6 ? text.replace(IPV6, (found) => concealIpv6(found, replace)) : text;
+  if (!withoutIpv6.includes('.') || !MAY_HOLD_IPV4.test(withoutIpv6)) return withoutIpv6;
   return withoutIpv6.replace(IPV4, (found) => {
     const octets = found.split('.').map(Number);
     if (NETWORK.test(found) || octets.some((octet) => octet > 255)) return found;

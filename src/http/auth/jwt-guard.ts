@@ -37,32 +37,37 @@ export class JwtGuard implements CanActivate {
     const targets = [context.getHandler(), context.getClass()];
     if (this.#reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets) === true) return true;
     const scope = this.#reflector.getAllAndOverride<Scope | undefined>(SCOPE, targets);
-    return this.admit(context.switchToHttp().getRequest<FastifyRequest>(), scope);
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const letIn = (identity: Identity): true => {
+      identities.set(request, identity);
+      return true;
+    };
+    const admitted = this.admit(request, scope);
+    return admitted instanceof Promise ? admitted.then(letIn) : letIn(admitted);
   }
 
   /**
-   * Lets a request in; at once where its token is remembered.
+   * Tells who asks; at once where the token is remembered.
    *
    * @throws Problem unauthorized, insufficient_scope or keys_unavailable
    */
-  admit(request: FastifyRequest, scope: Scope | undefined): true | Promise<true> {
+  admit(request: FastifyRequest, scope: Scope | undefined): Identity | Promise<Identity> {
     const token = bearerToken(request);
     if (token === undefined) throw unauthorized('No bearer token was sent', undefined);
     const known = this.verifier.recall(token);
-    if (known !== undefined) return this.#letIn(request, known, scope);
+    if (known !== undefined) return this.#checkScope(known, scope);
     return this.verifier.verify(token).then((verification) => {
       if (verification.kind === 'rejected') throw unauthorized(verification.detail, 'invalid_token');
       if (verification.kind === 'keys_unavailable') {
         throw new Problem('keys_unavailable', 'The keys cannot be fetched', { headers: { 'retry-after': '5' } });
       }
-      return this.#letIn(request, verification.identity, scope);
+      return this.#checkScope(verification.identity, scope);
     });
   }
 
-  #letIn(request: FastifyRequest, identity: Identity, scope: Scope | undefined): true {
+  #checkScope(identity: Identity, scope: Scope | undefined): Identity {
     if (this.enforceScopes && scope !== undefined && !identity.scopes.has(scope)) throw forbidden(scope);
-    identities.set(request, identity);
-    return true;
+    return identity;
   }
 }
 
