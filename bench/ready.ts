@@ -35,7 +35,17 @@ export async function untilReady(client: BenchClient, pool: Pool): Promise<void>
   const isRolledUp = async (): Promise<true | undefined> =>
     (await pool.query(NOT_ROLLED_UP)).rowCount === 0 ? true : undefined;
   await waitFor('rollups', isRolledUp, READY_TIMEOUT_MS);
-  await pool.query('vacuum analyze');
+  await vacuum(pool);
+}
+
+/** As autovacuum would in time. Table by table, since no statement of the pool may take longer than a minute. */
+async function vacuum(pool: Pool): Promise<void> {
+  const { rows } = await pool.query<{ name: string; is_partitioned: boolean }>(
+    `select oid::regclass::text as name, relkind = 'p' as is_partitioned
+     from pg_class
+     where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')`,
+  );
+  for (const { name, is_partitioned } of rows) await pool.query(`${is_partitioned ? '' : 'vacuum '}analyze ${name}`);
 }
 
 /** Waits until everything in the log is in the tables and the summaries. */

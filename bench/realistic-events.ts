@@ -33,6 +33,17 @@ export class RealisticEvents {
     }));
   }
 
+  /** Events with these sequences, in the order of their times, as they come in production. */
+  inOrder(firstSequence: number, count: number, timeMsOf: (sequence: number) => number): LogEvent[] {
+    return Array.from({ length: count }, (_, index) => ({
+      ...this.body(),
+      id: `stored-${firstSequence + index}`,
+      sequence: firstSequence + index,
+      occurredAtMs: Math.floor(timeMsOf(firstSequence + index)),
+      timeFromLog: false,
+    }));
+  }
+
   body(): EventBody {
     const kind = this.#random.next();
     if (kind < 0.6) return this.#request();

@@ -64,7 +64,9 @@ async function measure({ quick }: BenchOptions): Promise<readonly Figure[]> {
     let stored = 0;
     for (const size of sizes) {
       const startMs = performance.now();
-      await stage.fill(size - stored, (first, count) => events.stored(first, count, Date.now(), SPAN_MS));
+      const [before, fromMs] = [stored, Date.now() - SPAN_MS];
+      const timeMsOf = (sequence: number): number => fromMs + ((sequence - before) / (size - before)) * SPAN_MS;
+      await stage.fill(size - before, (first, count) => events.inOrder(first, count, timeMsOf));
       stored = size;
       figures.push({ what: `${size} events stored: took`, value: (performance.now() - startMs) / 1000, unit: 's' });
       figures.push(...(await askAll(stage, size, least, quick ? QUICK_REQUESTS : REQUESTS)));

@@ -104,7 +104,9 @@ async function openFilled(events: Question['events'], { quick }: BenchOptions): 
 
 async function fillRealistic(stage: Stage, count: number): Promise<void> {
   const events = new RealisticEvents(1);
-  await stage.fill(count, (first, some) => events.stored(first, some, Date.now(), SPAN_MS));
+  const fromMs = Date.now() - SPAN_MS;
+  const timeMsOf = (sequence: number): number => fromMs + (sequence / count) * SPAN_MS;
+  await stage.fill(count, (first, some) => events.inOrder(first, some, timeMsOf));
 }
 
 /** Requests of so many endpoints, ten each. */
