@@ -100,13 +100,13 @@ test('figures are rounded to what another run would say again', () => {
 });
 
 test('the table has the goal and whether it is met', () => {
-  const met = compare(POST, { ours: values(60), reference: values(100) }, [{ what: 'backlog', value: 1, unit: '' }]);
+  const met = compare(POST, { ours: values(60), reference: values(100) }, [{ what: 'a | b', value: 1, unit: '' }]);
   const missed: Comparison = { ...met, name: 'other', ratio: 0.4, met: false, figures: [] };
   const [head, , first, second, , , , figure] = renderTables([met, missed]).split('\n');
   assert.match(head ?? '', /^\| case +\| unit/);
   assert.match(first ?? '', /post .* 60 \(60–60\) .* 0\.60 +\| ≥ 0\.5 \| met/);
   assert.match(second ?? '', /other .* 0\.40 +\| ≥ 0\.5 \| missed/);
-  assert.match(figure ?? '', /post \| backlog \| 1 /);
+  assert.match(figure ?? '', /post \| a \\\| b +\| 1 /);
 });
 
 test('results take the place of those before in the document', () => {
