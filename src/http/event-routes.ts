@@ -40,8 +40,8 @@ export interface BatchAnswer {
 }
 
 export interface EventParts {
-  readonly commandBus: CommandBus;
-  readonly guard: JwtGuard;
+  readonly commandBus: Pick<CommandBus, 'execute'>;
+  readonly guard: Pick<JwtGuard, 'admit'>;
   readonly context: Pick<HttpContext, 'retentionDays' | 'now'>;
   readonly logger: Logger;
 }
