@@ -41,8 +41,9 @@ function testEnvironment(programs) {
     NO_COLOR: '1',
     METRICS_TEST_PROGRAMS: JSON.stringify(programs),
   };
-  const named = ['NATS_URL', 'DATABASE_URL', 'REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD', 'PORT', 'FORCE_COLOR'];
-  for (const name of [...named, ...Object.keys(env).filter((name) => name.startsWith('JWT_'))]) delete env[name];
+  const named = ['DATABASE_URL', 'PORT', 'FORCE_COLOR'];
+  for (const name of [...named, ...Object.keys(env).filter((name) => /^(JWT|NATS|REDIS)_/.test(name))])
+    delete env[name];
   return env;
 }
 

@@ -1,4 +1,12 @@
-import { type Address, ensureDatabase, type Finding, probeNats, probePostgres, probeRedis } from './probes.js';
+import {
+  type Address,
+  ensureDatabase,
+  type Finding,
+  probeListener,
+  probeNats,
+  probePostgres,
+  probeRedis,
+} from './probes.js';
 import type { Log, ServerKind } from './types.js';
 
 /** A server that somebody else runs, and what the service needs in its environment to use it. */
@@ -90,11 +98,15 @@ function redisCandidate(env: NodeJS.ProcessEnv, defaultPort: number): Candidate 
   const port = value(env, 'REDIS_PORT');
   const named = [host && 'REDIS_HOST', port && 'REDIS_PORT'].filter(Boolean).join(' and ');
   const address = { host: host ?? 'localhost', port: Number(port ?? (named ? DEFAULT_PORTS.redis : defaultPort)) };
+  const hasTls = value(env, 'REDIS_TLS_CA') !== undefined || /^(true|1|yes)$/i.test(value(env, 'REDIS_TLS') ?? '');
   return {
     named,
     address: display(address),
     env: { REDIS_HOST: address.host, REDIS_PORT: String(address.port) },
-    probe: () => probeRedis(address, value(env, 'REDIS_PASSWORD') ?? ''),
+    probe: () =>
+      hasTls
+        ? probeListener(address)
+        : probeRedis(address, value(env, 'REDIS_PASSWORD') ?? '', value(env, 'REDIS_USERNAME') ?? ''),
   };
 }
 

@@ -61,10 +61,15 @@ export async function probeNats(address: Address, hasCredentials = false): Promi
   return { state: 'fits' };
 }
 
+/** Whether anybody listens, where what is said is not for us to judge: the service speaks TLS with it. */
+export async function probeListener(address: Address): Promise<Finding> {
+  return (await firstLine(address, 'PING\r\n')) === undefined ? { state: 'nothing' } : { state: 'fits' };
+}
+
 /** A Redis that answers PING, after AUTH where there is a password. */
-export async function probeRedis(address: Address, password = ''): Promise<Finding> {
-  const words = ['AUTH', password];
-  const auth = `*2\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
+export async function probeRedis(address: Address, password = '', username = ''): Promise<Finding> {
+  const words = username === '' ? ['AUTH', password] : ['AUTH', username, password];
+  const auth = `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
   const lines = await firstLine(address, password === '' ? 'PING\r\n' : `${auth}PING\r\n`, password === '' ? 1 : 2);
   if (lines === undefined) return { state: 'nothing' };
   if (lines.includes('+PONG')) return { state: 'fits' };

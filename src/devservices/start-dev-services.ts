@@ -173,12 +173,13 @@ function serviceEnv(existing: readonly Existing[], servers: readonly ManagedServ
   const env: Record<string, string> = {};
   for (const one of existing) Object.assign(env, one.env);
   for (const { kind, url } of servers) {
-    if (kind === 'nats') env.NATS_URL = url;
+    // Ours speak no TLS and know no users; what is meant for others would keep the service from them.
+    if (kind === 'nats') Object.assign(env, { NATS_URL: url, NATS_TLS_CA: '', NATS_TLS_CERT: '', NATS_TLS_KEY: '' });
     if (kind === 'postgres') env.DATABASE_URL = url;
-    // Our Redis has no password; one meant for another Redis would be refused.
     if (kind === 'redis') {
       const { hostname, port } = new URL(url);
-      Object.assign(env, { REDIS_HOST: hostname, REDIS_PORT: port, REDIS_PASSWORD: '' });
+      Object.assign(env, { REDIS_HOST: hostname, REDIS_PORT: port, REDIS_USERNAME: '', REDIS_PASSWORD: '' });
+      Object.assign(env, { REDIS_TLS: '', REDIS_TLS_CA: '', REDIS_TLS_CERT: '', REDIS_TLS_KEY: '' });
     }
   }
   return env;

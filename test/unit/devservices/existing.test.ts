@@ -89,6 +89,20 @@ test('what the environment names is used, with credentials too', async ({ server
   assert.equal(found?.env, { NATS_URL: `nats://127.0.0.1:1,${url}` });
 });
 
+test('a key lets into NATS as a token does', async ({ servers }) => {
+  const port = await listener(servers, NATS_WITH_TOKEN);
+  const { found } = await find('nats', { NATS_URL: `nats://127.0.0.1:${port}`, NATS_NKEY: 'service.nk' }, 1);
+  assert.is(found?.way, 'environment');
+});
+
+test('a Redis behind TLS is taken for what the environment says it is', async ({ servers }) => {
+  const port = await listener(servers, '', '\x15\x03\x01');
+  const named = { REDIS_HOST: '127.0.0.1', REDIS_PORT: String(port) };
+  assert.is((await find('redis', { ...named, REDIS_TLS: 'true' }, 1)).found?.way, 'environment');
+  const error = await find('redis', named, 1).catch((thrown: unknown) => thrown);
+  assert.instance(error, UnusableServer);
+});
+
 test('an empty variable names nothing', async ({ servers }) => {
   const port = await listener(servers, '', '+PONG\r\n');
   const { found } = await find('redis', { REDIS_HOST: '', REDIS_PORT: ' ' }, port);
