@@ -10,7 +10,10 @@ export interface MetricFamily {
 export interface Sample {
   /** `_bucket`, `_sum`, `_count`, or nothing. */
   readonly suffix: string;
+  /** Of samples that stand one behind the other and have the same object, the text is made once. */
   readonly labels: Readonly<Record<string, string>>;
+  /** The label that the samples of one series differ in; it stands behind the others. */
+  readonly last?: readonly [label: string, value: string];
   readonly value: number;
 }
 
@@ -38,8 +41,12 @@ export function renderFamilies(families: readonly MetricFamily[], format: Exposi
   for (const family of families) {
     const name = open && family.type === 'counter' ? withoutTotal(family.name) : family.name;
     text += `# HELP ${name} ${escapeHelp(family.help, open)}\n# TYPE ${name} ${family.type}\n`;
-    for (const { suffix, labels, value } of family.samples) {
-      text += `${family.name}${suffix}${renderLabels(labels, open)} ${renderNumber(value)}\n`;
+    let known: Sample['labels'] | undefined;
+    let ofSeries = '';
+    for (const { suffix, labels, last, value } of family.samples) {
+      if (labels !== known) ofSeries = renderLabels(labels, open);
+      known = labels;
+      text += `${family.name}${suffix}${withBraces(ofSeries, last, open)} ${renderNumber(value)}\n`;
     }
   }
   return text;
@@ -82,12 +89,19 @@ function withoutTotal(name: string): string {
   return name.endsWith(COUNTER_SUFFIX) ? name.slice(0, -COUNTER_SUFFIX.length) : name;
 }
 
-function renderLabels(labels: Readonly<Record<string, string>>, open: boolean): string {
-  const parts = Object.entries(labels).map(([label, value]) => {
-    const text = open && NUMERIC_LABELS.has(label) ? canonicalNumber(value) : value;
-    return `${label}="${escapeLabel(text)}"`;
-  });
-  return parts.length === 0 ? '' : `{${parts.join(',')}}`;
+function withBraces(ofSeries: string, last: Sample['last'], open: boolean): string {
+  if (last === undefined) return ofSeries === '' ? '' : `{${ofSeries}}`;
+  return `{${ofSeries}${ofSeries === '' ? '' : ','}${renderLabel(last[0], last[1], open)}}`;
+}
+
+function renderLabels(labels: Sample['labels'], open: boolean): string {
+  return Object.entries(labels)
+    .map(([label, value]) => renderLabel(label, value, open))
+    .join(',');
+}
+
+function renderLabel(label: string, value: string, open: boolean): string {
+  return `${label}="${escapeLabel(open && NUMERIC_LABELS.has(label) ? canonicalNumber(value) : value)}"`;
 }
 
 function canonicalNumber(text: string): string {
@@ -95,6 +109,7 @@ function canonicalNumber(text: string): string {
 }
 
 function escapeLabel(value: string): string {
+  if (!/[\\\n"]/.test(value)) return value;
   return value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
 }
 

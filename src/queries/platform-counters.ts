@@ -9,33 +9,45 @@ export function seriesOf({
   events,
 }: Counters): Pick<PlatformCounters, 'requests' | 'durations' | 'events'> {
   return {
-    requests: [...http].map(([field, count]) => {
-      const { series, rest: status } = splitSeries(field);
-      return { ...series, status, count };
-    }),
+    requests: readRequests(http),
     durations: readDurations(duration),
     events: [...events].map(([eventType, count]) => ({ eventType, count })),
   };
 }
 
-function splitSeries(field: string): { series: HttpSeries; rest: string } {
-  const [service = '', method = '', endpoint = '', rest = ''] = field.split(PART);
-  return { series: { service, method, endpoint }, rest };
+function readRequests(fields: ReadonlyMap<string, number>): PlatformCounters['requests'] {
+  const found = new Map<string, HttpSeries>();
+  return [...fields].map(([field, count]) => {
+    const [key, status] = splitLast(field);
+    const series = found.get(key) ?? toSeries(key);
+    found.set(key, series);
+    const { service, method, endpoint } = series;
+    return { service, method, endpoint, status, count };
+  });
 }
 
 function readDurations(fields: ReadonlyMap<string, number>): PlatformCounters['durations'] {
   const found = new Map<string, HttpSeries & { buckets: number[]; sumUs: number }>();
   for (const [field, count] of fields) {
-    const { series, rest } = splitSeries(field);
-    const key = field.slice(0, field.lastIndexOf(PART));
-    const entry = found.get(key) ?? {
-      ...series,
-      sumUs: 0,
-      buckets: new Array<number>(HISTOGRAM_BOUNDS_S.length + 1).fill(0),
-    };
-    if (rest === DURATION_SUM_US) entry.sumUs = count;
-    else entry.buckets[Number(rest)] = count;
-    found.set(key, entry);
+    const [key, bucket] = splitLast(field);
+    let entry = found.get(key);
+    if (entry === undefined) {
+      entry = { ...toSeries(key), sumUs: 0, buckets: new Array<number>(HISTOGRAM_BOUNDS_S.length + 1).fill(0) };
+      found.set(key, entry);
+    }
+    if (bucket === DURATION_SUM_US) entry.sumUs = count;
+    else entry.buckets[Number(bucket)] = count;
   }
   return [...found.values()];
+}
+
+/** The series that a field is of, and what stands behind it. */
+function splitLast(field: string): [key: string, last: string] {
+  const at = field.lastIndexOf(PART);
+  return [field.slice(0, at), field.slice(at + PART.length)];
+}
+
+function toSeries(key: string): HttpSeries {
+  const [service = '', method = '', endpoint = ''] = key.split(PART);
+  return { service, method, endpoint };
 }

@@ -10,9 +10,7 @@ export function platformFamilies(counters: PlatformCounters, firing: readonly Fi
       name: 'http_requests_total',
       help: 'Requests that the services of the platform answered',
       type: 'counter',
-      samples: ordered(
-        counters.requests.map(({ status, count, ...series }) => sample({ ...seriesLabels(series), status }, count)),
-      ),
+      samples: requestSamples(counters.requests),
     },
     {
       name: 'http_request_duration_seconds',
@@ -64,6 +62,26 @@ function seriesLabels({ service, method, endpoint }: HttpSeries): Record<string,
   return { service, method, endpoint };
 }
 
+/** By service, method, endpoint and status. Samples of one series share the object of its labels. */
+function requestSamples(requests: PlatformCounters['requests']): Sample[] {
+  const order = (a: (typeof requests)[number], b: (typeof requests)[number]): number =>
+    compare(a.service, b.service) ||
+    compare(a.method, b.method) ||
+    compare(a.endpoint, b.endpoint) ||
+    compare(a.status, b.status);
+  let labels: Record<string, string> = {};
+  return [...requests].sort(order).map((request) => {
+    const { service, method, endpoint, status, count } = request;
+    if (labels.service !== service || labels.method !== method || labels.endpoint !== endpoint) {
+      labels = seriesLabels(request);
+    }
+    return { suffix: '', labels, last: ['status', status], value: count };
+  });
+}
+
+const BOUND_LABELS = HISTOGRAM_BOUNDS_S.map((bound) => ['le', String(bound)] as const);
+const INFINITE = ['le', '+Inf'] as const;
+
 /** Cumulative buckets, as Prometheus has them, with the sum in seconds. */
 function histogramSamples(series: PlatformCounters['durations'][number]): Sample[] {
   const labels = seriesLabels(series);
@@ -71,12 +89,7 @@ function histogramSamples(series: PlatformCounters['durations'][number]): Sample
   let count = 0;
   series.buckets.forEach((inBucket, index) => {
     count += inBucket;
-    const bound = HISTOGRAM_BOUNDS_S[index];
-    samples.push({
-      suffix: '_bucket',
-      labels: { ...labels, le: bound === undefined ? '+Inf' : String(bound) },
-      value: count,
-    });
+    samples.push({ suffix: '_bucket', labels, last: BOUND_LABELS[index] ?? INFINITE, value: count });
   });
   samples.push({ suffix: '_sum', labels, value: series.sumUs / 1e6 }, { suffix: '_count', labels, value: count });
   return samples;

@@ -20,8 +20,8 @@ export async function run(pipeline: ChainableCommander): Promise<unknown[]> {
   });
 }
 
-/** Fields and counts in turn, as the script that adds them up gives them. */
-export function toCounts(reply: unknown): Counts {
+/** Fields and counts in turn, as Redis sends a hash and the script that adds hashes up. */
+export function toCounts(reply: unknown): Map<string, number> {
   const counts = new Map<string, number>();
   if (!Array.isArray(reply)) return counts;
   for (let at = 0; at < reply.length; at += 2) counts.set(String(reply[at]), Number(reply[at + 1]));
@@ -32,10 +32,6 @@ export function toCounts(reply: unknown): Counts {
 export function hashEntries(reply: unknown): [field: string, text: string][] {
   if (typeof reply !== 'object' || reply === null) return [];
   return Object.entries(reply).map(([field, text]) => [field, String(text)]);
-}
-
-export function hashCounts(reply: unknown): Map<string, number> {
-  return new Map(hashEntries(reply).map(([field, text]) => [field, Number(text)]));
 }
 
 export function byPrefix(counts: Counts, prefix: string): [string, number][] {
