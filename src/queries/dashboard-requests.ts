@@ -4,7 +4,7 @@ import type { DashboardSeries, TopEndpoint, TopService } from './dashboard.js';
 import type { DashboardAxis, Series } from './dashboard-axis.js';
 import { type RequestSlice, RequestSums } from './request-sums.js';
 import type { RollupReader } from './rollup-reader.js';
-import { apiNumbers, ratio, responsePercentileMs } from './summary.js';
+import { apiNumbers, ratio, responsePercentilesMs } from './summary.js';
 
 const TOP_ENDPOINTS = 20;
 const TOP_SERVICES = 20;
@@ -41,16 +41,21 @@ export async function readRequestSeries(
       `select ${intervalSql(parameters.add(reader.intervalSeconds))} as interval, ${REQUEST_COLUMNS} from slice`,
   );
   const byPlace = new Map<number, RequestSums>();
+  const counts = new RequestSums();
   for (const slice of slices) {
     const place = axis.placeOf(slice.interval);
     const sums = byPlace.get(place) ?? new RequestSums();
-    sums.add(slice);
+    sums.addTimes(slice);
+    counts.addRest(slice);
     byPlace.set(place, sums);
   }
+  const percentiles = new Map(
+    [...byPlace.values()].map((sums) => [sums, responsePercentilesMs(sums, [0.5, 0.95, 0.99])]),
+  );
+  const percentile = (sums: RequestSums, index: number): number | null => percentiles.get(sums)?.[index] ?? null;
   const series = (value: (sums: RequestSums, place: number) => number | null, empty: 0 | null): Series =>
     axis.series(new Map([...byPlace].map(([place, sums]) => [place, value(sums, place)])), empty);
-  const counts = new RequestSums();
-  for (const sums of byPlace.values()) counts.merge(sums);
+  for (const sums of byPlace.values()) counts.mergeTimes(sums);
   return {
     counts,
     series: {
@@ -59,9 +64,9 @@ export async function readRequestSeries(
       request_rate: series(({ requests }, place) => requests / axis.passedSeconds(place, nowMs), 0),
       error_rate: series(({ errors, requests }) => ratio(errors, requests), null),
       avg_response_time: series(averageMs, null),
-      p50: series((sums) => responsePercentileMs(sums, 0.5), null),
-      p95: series((sums) => responsePercentileMs(sums, 0.95), null),
-      p99: series((sums) => responsePercentileMs(sums, 0.99), null),
+      p50: series((sums) => percentile(sums, 0), null),
+      p95: series((sums) => percentile(sums, 1), null),
+      p99: series((sums) => percentile(sums, 2), null),
       max: series((sums) => (sums.timedRequests === 0 ? null : sums.maxResponseTimeUs / 1000), null),
       request_bytes: series(({ requestBytes }) => requestBytes, 0),
       response_bytes: series(({ responseBytes }) => responseBytes, 0),

@@ -36,6 +36,12 @@ export class RequestSums implements RequestCounts {
   }
 
   add(slice: RequestSlice): void {
+    this.addTimes(slice);
+    this.addRest(slice);
+  }
+
+  /** Everything but sizes and statuses, which are of no use to a series. */
+  addTimes(slice: RequestSlice): void {
     this.requests += Number(slice.requests);
     this.errors += Number(slice.errors);
     this.timedRequests += Number(slice.timed_requests);
@@ -44,12 +50,17 @@ export class RequestSums implements RequestCounts {
     this.requestBytes += Number(slice.request_bytes);
     this.responseBytes += Number(slice.response_bytes);
     addDistribution(this.latency, slice.latency);
+  }
+
+  /** Sizes and statuses. */
+  addRest(slice: RequestSlice): void {
     addDistribution(this.requestSizes, slice.request_sizes);
     addDistribution(this.responseSizes, slice.response_sizes);
     addDistribution(this.statusCodes, slice.status_codes);
   }
 
-  merge(other: RequestSums): void {
+  /** Adds what `addTimes` has taken. */
+  mergeTimes(other: RequestSums): void {
     this.requests += other.requests;
     this.errors += other.errors;
     this.timedRequests += other.timedRequests;
@@ -58,9 +69,6 @@ export class RequestSums implements RequestCounts {
     this.requestBytes += other.requestBytes;
     this.responseBytes += other.responseBytes;
     addCounts(this.latency, other.latency);
-    addCounts(this.requestSizes, other.requestSizes);
-    addCounts(this.responseSizes, other.responseSizes);
-    addCounts(this.statusCodes, other.statusCodes);
   }
 }
 

@@ -5,6 +5,7 @@ import {
   REQUEST_COLUMNS,
   requestSlicesSql,
   type Stretch,
+  timesText,
   userSlicesSql,
 } from '../store/rollups.js';
 import { DAY_S } from '../store/summary-schema.js';
@@ -128,7 +129,7 @@ export class RollupReader {
     return Object.entries(this.cover.rollups)
       .filter(([, starts]) => starts.length > 0)
       .map(([seconds, starts]) => {
-        const times = parameters.add(starts.map((startMs) => new Date(startMs)));
+        const times = parameters.add(timesText(starts));
         const where = [`seconds = ${seconds}`, `starts_at = any (${times}::timestamptz[])`, ...conditions()];
         return `select ${columns} from ${table} where ${where.join(' and ')}`;
       });

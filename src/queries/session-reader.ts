@@ -5,11 +5,15 @@ import { type SummaryWindow, windowBounds } from './windows.js';
 
 /** A copy that is older is renewed beside the query that finds it so. */
 const RENEW_MS = 500;
-/** A copy that is older is not handed out while Postgres answers: the query waits for a new one. */
+/** A copy that is older is not handed out while Postgres answers in time: the query waits for a new one. */
 const MAX_AGE_MS = 2_000;
-/** While Postgres is away, a copy is handed out for so long; then nothing is known. */
+/** While Postgres is away or slow, a copy is handed out for so long; then nothing is known. */
 const MAX_AGE_AWAY_MS = 300_000;
-const WAIT_MS = 1_000;
+/**
+ * How long a query waits for Postgres. One that has a copy waits less: a Postgres that is busy, as in a rebuild, would make
+ * every summary take a second.
+ */
+const WAITS = { withCopyMs: 150, withoutMs: 1_000 } as const;
 /** Postgres that failed is left alone for so long. */
 const AWAY_MS = 1_000;
 
@@ -31,6 +35,7 @@ export class SessionReader {
   constructor(
     private readonly pool: Pool,
     private readonly monotonicNow: () => number = () => performance.now(),
+    private readonly waits: { readonly withCopyMs: number; readonly withoutMs: number } = WAITS,
   ) {}
 
   /** @returns null where they are not known */
@@ -40,9 +45,10 @@ export class SessionReader {
     if (copy !== undefined && ageMs < RENEW_MS) return copy.lengths;
     const reading = this.monotonicNow() < this.#awayUntilMs ? undefined : this.#read(window, nowMs);
     if (copy !== undefined && ageMs < MAX_AGE_MS) return copy.lengths;
-    const read = reading === undefined ? undefined : await this.#inTime(reading);
-    if (read !== undefined) return read.lengths;
-    return copy !== undefined && ageMs < MAX_AGE_AWAY_MS ? copy.lengths : null;
+    const usable = ageMs < MAX_AGE_AWAY_MS ? copy : undefined;
+    const waitMs = usable === undefined ? this.waits.withoutMs : this.waits.withCopyMs;
+    const read = reading === undefined ? undefined : await this.#inTime(waitMs, reading);
+    return (read ?? usable)?.lengths ?? null;
   }
 
   /** One at a time for each window, so that a Postgres that hangs takes no more than a connection each. */
@@ -53,7 +59,8 @@ export class SessionReader {
     const reading = readSessionLengths(this.pool, fromMs, null)
       .then(
         (lengths) => {
-          const copy = { lengths, readAtMs: this.monotonicNow() };
+          const known = this.#copies.get(window)?.lengths ?? null;
+          const copy = { lengths: isSame(known, lengths) ? known : lengths, readAtMs: this.monotonicNow() };
           this.#copies.set(window, copy);
           return copy;
         },
@@ -65,8 +72,8 @@ export class SessionReader {
     return reading;
   }
 
-  async #inTime(reading: Promise<Copy | undefined>): Promise<Copy | undefined> {
-    return await within(WAIT_MS, reading, () => new QueryUnavailable('Sessions cannot be read in time')).catch(() =>
+  async #inTime(waitMs: number, reading: Promise<Copy | undefined>): Promise<Copy | undefined> {
+    return await within(waitMs, reading, () => new QueryUnavailable('Sessions cannot be read in time')).catch(() =>
       this.#leave(),
     );
   }
@@ -75,4 +82,15 @@ export class SessionReader {
     this.#awayUntilMs = this.monotonicNow() + AWAY_MS;
     return undefined;
   }
+}
+
+/** The same numbers are given as the same object, by which answers are known. */
+function isSame(a: SessionLengths | null, b: SessionLengths | null): boolean {
+  if (a === null || b === null) return a === b;
+  return (
+    a.sessions === b.sessions &&
+    a.averageSeconds === b.averageSeconds &&
+    a.p50Seconds === b.p50Seconds &&
+    a.p95Seconds === b.p95Seconds
+  );
 }

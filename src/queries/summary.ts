@@ -1,4 +1,4 @@
-import { percentile, percentileMs } from '../store/log-buckets.js';
+import { percentile, percentilesMs } from '../store/log-buckets.js';
 import type { SessionLengths } from '../store/session-lengths.js';
 import { DAY_S } from '../store/summary-schema.js';
 import type { ActiveUsers, CountsSource, LatencyCounts, RequestCounts, WindowCounts } from './aggregates.js';
@@ -134,14 +134,15 @@ export function shapeSummary(input: SummaryInput): Summary {
 /** Counts, sums, means and maxima are exact; percentiles come from buckets (src/store/log-buckets.ts). */
 export function apiNumbers(counts: RequestCounts): ApiNumbers {
   const averageUs = ratio(counts.responseTimeUs, counts.timedRequests);
+  const [p50 = null, p95 = null, p99 = null] = responsePercentilesMs(counts, [0.5, 0.95, 0.99]);
   return {
     requests: counts.requests,
     errors: counts.errors,
     error_rate: ratio(counts.errors, counts.requests),
     avg_response_time_ms: averageUs === null ? null : averageUs / 1000,
-    p50_response_time_ms: responsePercentileMs(counts, 0.5),
-    p95_response_time_ms: responsePercentileMs(counts, 0.95),
-    p99_response_time_ms: responsePercentileMs(counts, 0.99),
+    p50_response_time_ms: p50,
+    p95_response_time_ms: p95,
+    p99_response_time_ms: p99,
     max_response_time_ms: counts.timedRequests === 0 ? null : counts.maxResponseTimeUs / 1000,
     request_bytes: counts.requestBytes,
     avg_request_bytes: ratio(counts.requestBytes, totalOf(counts.requestSizes)),
@@ -154,9 +155,16 @@ export function apiNumbers(counts: RequestCounts): ApiNumbers {
 }
 
 /** From buckets, and so up to 2 % away; but none is larger than the largest, which is known exactly. */
-export function responsePercentileMs({ latency, maxResponseTimeUs }: LatencyCounts, q: number): number | null {
-  const milliseconds = percentileMs(latency, q);
-  return milliseconds === null ? null : Math.min(milliseconds, maxResponseTimeUs / 1000);
+export function responsePercentileMs(counts: LatencyCounts, q: number): number | null {
+  return responsePercentilesMs(counts, [q])[0] ?? null;
+}
+
+/** Several at once, in ascending order. */
+export function responsePercentilesMs(
+  { latency, maxResponseTimeUs }: LatencyCounts,
+  qs: readonly number[],
+): (number | null)[] {
+  return percentilesMs(latency, qs).map((ms) => (ms === null ? null : Math.min(ms, maxResponseTimeUs / 1000)));
 }
 
 /** Every size is in one bucket, so the buckets know how many there are. */

@@ -46,8 +46,10 @@ export function cutRange(
   ];
 }
 
-/** First values of the buckets from the second on: `width_bucket` counts how many of them a value reaches. */
-const BUCKET_STARTS = BUCKET_BOUNDS.slice(0, -1).map((bound) => bound + 1);
+/** First values of the buckets from the second on, as an array of Postgres: `width_bucket` counts how many of them a value reaches. */
+const BUCKET_STARTS = `{${BUCKET_BOUNDS.slice(0, -1)
+  .map((bound) => bound + 1)
+  .join(',')}}`;
 
 interface CountRow {
   readonly bucket: number;

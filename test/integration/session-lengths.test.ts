@@ -363,7 +363,7 @@ test('the reader keeps what it read for a moment, and longer while Postgres is a
     },
   });
   let clockMs = 0;
-  const reader = new SessionReader(postgres, () => clockMs);
+  const reader = new SessionReader(postgres, () => clockMs, { withCopyMs: 30_000, withoutMs: 30_000 });
   const sessions = async () => (await reader.lengths('24h', NOON))?.sessions;
   await send([[0, 1]]);
   await foldAllSessions(pool());
@@ -383,6 +383,37 @@ test('the reader keeps what it read for a moment, and longer while Postgres is a
   assert.is(asked, 3, 'Postgres is left alone for a second');
   clockMs = 400_000;
   assert.is(await sessions(), undefined);
+});
+
+test('a Postgres that is slow holds up nobody who has a copy for longer than a moment', async () => {
+  let isSlow = false;
+  let release = (): void => undefined;
+  const postgres = new Proxy(pool(), {
+    get: (target, name) => {
+      if (name !== 'query') return Reflect.get(target, name);
+      return async (...query: Parameters<Pool['query']>) => {
+        if (isSlow) await new Promise<void>((resolve) => (release = resolve));
+        return target.query(...query);
+      };
+    },
+  });
+  let clockMs = 0;
+  const reader = new SessionReader(postgres, () => clockMs, { withCopyMs: 1, withoutMs: 30_000 });
+  await send([[0, 1]]);
+  await foldAllSessions(pool());
+  const first = await reader.lengths('24h', NOON);
+  assert.is(first?.sessions, 1);
+  isSlow = true;
+  clockMs = 10_000;
+  assert.is(await reader.lengths('24h', NOON), first, 'answered while Postgres has not');
+  isSlow = false;
+  release();
+  clockMs = 20_000;
+  await waitFor('the copy is renewed', async () => {
+    clockMs += 1_500;
+    return (await reader.lengths('24h', NOON)) !== null ? true : undefined;
+  });
+  assert.is(await reader.lengths('24h', NOON), first, 'the same numbers are the same object');
 });
 
 test.run();

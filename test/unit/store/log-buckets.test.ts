@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import '../../support/seed.js';
-import { BUCKET_BOUNDS, bucketOf, bucketValue, percentileMs, RELATIVE_ERROR } from '../../../src/store/log-buckets.js';
+import { BUCKET_BOUNDS, bucketOf, bucketValue, percentilesMs, RELATIVE_ERROR } from '../../../src/store/log-buckets.js';
 
 const test = suite('latency buckets');
 
@@ -51,7 +51,7 @@ test('a percentile from buckets is at most 2 % away from the plain one', () => {
         const counts = new Map<number, number>();
         for (const value of values) counts.set(bucketOf(value), (counts.get(bucketOf(value)) ?? 0) + 1);
         const exactMs = percentileOf(values, q) / 1000;
-        const foundMs = percentileMs(counts, q);
+        const foundMs = percentilesMs(counts, [q])[0] ?? null;
         assert.ok(foundMs !== null);
         // Half a microsecond is the rounding of the answer.
         assert.ok(Math.abs(foundMs - exactMs) <= 0.02 * exactMs + 0.0005, `${foundMs} for ${exactMs}`);
@@ -62,7 +62,21 @@ test('a percentile from buckets is at most 2 % away from the plain one', () => {
 });
 
 test('of nothing there is no percentile', () => {
-  assert.is(percentileMs(new Map(), 0.5), null);
+  assert.equal(percentilesMs(new Map(), [0.5, 0.99]), [null, null]);
+});
+
+test('several percentiles of the same are what each is alone', () => {
+  fc.assert(
+    fc.property(fc.array(valueUs, { minLength: 1, maxLength: 50 }), (values) => {
+      const counts = new Map<number, number>();
+      for (const value of values) counts.set(bucketOf(value), (counts.get(bucketOf(value)) ?? 0) + 1);
+      const qs = [0.001, 0.5, 0.95, 0.99, 1];
+      assert.equal(
+        percentilesMs(counts, qs),
+        qs.map((q) => percentilesMs(counts, [q])[0]),
+      );
+    }),
+  );
 });
 
 test.run();
