@@ -18,7 +18,11 @@ const METRICS = ['cpu_usage', 'memory_usage', 'db_pool_active', 'db_pool_idle', 
 export class RealisticEvents {
   readonly #random: SeededRandom;
 
-  constructor(seed: number) {
+  /** @param sessionsPerUser in the stretch of time that the events are of */
+  constructor(
+    seed: number,
+    private readonly sessionsPerUser = 40,
+  ) {
     this.#random = new SeededRandom(seed);
   }
 
@@ -77,7 +81,7 @@ export class RealisticEvents {
     const random = this.#random;
     const user_id = random.integer(1, USERS);
     const roll = random.next();
-    const session_id = `${user_id}-${random.integer(1, 40)}`;
+    const session_id = `${user_id}-${random.integer(1, this.sessionsPerUser)}`;
     if (roll < 0.3) return { kind: 'user', body: { event_type: 'user_login', user_id, metadata: { session_id } } };
     if (roll > 0.7)
       return { kind: 'user', body: { event_type: random.pick(TYPES), user_id, metadata: { session_id } } };

@@ -8,4 +8,5 @@ export const MIGRATION_NAMES = [
   'Migration20261125000001_sessions',
   'Migration20261125000002_counter_bases',
   'Migration20261128000000_generations',
+  'Migration20261128000001_outbox_uncompressed',
 ];

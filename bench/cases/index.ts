@@ -1,4 +1,5 @@
 import type { BenchCase, FigureCase } from '../harness/case.js';
+import { folding } from './folding.js';
 import { freshness } from './freshness.js';
 import { growth } from './growth.js';
 import { ingest } from './ingest.js';
@@ -7,4 +8,12 @@ import { reading } from './reading.js';
 import { storage } from './storage.js';
 
 /** Everything that `npm run bench` measures, in its order. */
-export const CASES: readonly (BenchCase | FigureCase)[] = [...ingest, ...reading, freshness, memory, growth, storage];
+export const CASES: readonly (BenchCase | FigureCase)[] = [
+  ...ingest,
+  ...folding,
+  ...reading,
+  freshness,
+  memory,
+  growth,
+  storage,
+];

@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { CodecOptions } from '../events/codec.js';
+import type { CodecOptions, LogMessage } from '../events/codec.js';
 import { decodeMessage } from '../events/codec.js';
 import type { Refusal } from '../events/refusals.js';
 import type { DeadLetter } from '../stream/dead-letters.js';
 import type { FedMessage } from '../stream/log-feed.js';
 import { type Row, toRow } from './rows.js';
 import type { SeriesRegistry } from './series-registry.js';
-import { type BusinessTypes, foldDelta } from './summary-delta.js';
+import { addToDelta, type BusinessTypes, emptyDelta, foldDelta, MAX_ROWS_PER_DELTA } from './summary-delta.js';
 import type { Batch } from './write-batch.js';
 
 export interface FoldContext {
@@ -19,9 +19,8 @@ export interface FoldContext {
 /** A batch together with what could not be decoded in it. */
 export interface PreparedBatch extends Batch {
   readonly deadLetters: readonly DeadLetter[];
-  readonly lastMessage: FedMessage;
-  /** By sequence, for a row that Postgres refuses. */
-  readonly messages: readonly FedMessage[];
+  /** Acknowledges the batch. */
+  readonly ackSubject: string;
 }
 
 /** Bytes decoded in one go, some two hundred messages; then whatever else waits for this process has its turn. */
@@ -30,63 +29,98 @@ const BYTES_PER_TURN = 65_536;
 const MESSAGE_OVERHEAD_BYTES = 128;
 
 /**
- * Decodes each message once and folds it to its row and to the one delta of the batch. It does so in turns, so that
- * the batch before, which is being committed meanwhile, is not kept from sending its rows to Postgres.
+ * Grows one batch: decodes each message once and folds it to its row and to the one delta of the batch. Messages are done
+ * with as soon as they are decoded: those of a whole batch, kept until it is written, would be copied by the garbage
+ * collector again and again.
  */
-export async function prepareBatch(
-  messages: readonly [FedMessage, ...FedMessage[]],
-  context: FoldContext,
-): Promise<PreparedBatch> {
-  const rows: Row[] = [];
-  const deadLetters: DeadLetter[] = [];
-  let lastEventId = '';
-  let bytes = 0;
-  for (const message of messages) {
-    bytes += message.data.length + MESSAGE_OVERHEAD_BYTES;
-    if (bytes > BYTES_PER_TURN) {
-      await nextTurn();
-      bytes = 0;
-    }
-    const decoded = decodeMessage(message, context.codec);
-    if (decoded.ok) {
-      rows.push(toRow(decoded.value, context.routeOf));
-      lastEventId = decoded.value.id;
-    } else {
-      deadLetters.push({ message, refusal: decoded.refusal });
-      lastEventId = '';
+export class BatchBuilder {
+  #rows: Row[] = [];
+  #deadLetters: DeadLetter[] = [];
+  #delta = emptyDelta();
+  #messages = 0;
+  #last: { readonly message: FedMessage; readonly eventId: string } | undefined;
+
+  constructor(private readonly context: FoldContext) {}
+
+  /** Messages that still fit. */
+  get room(): number {
+    return MAX_ROWS_PER_DELTA - this.#messages;
+  }
+
+  /**
+   * Adds messages, at most as many as there is room for. It does so in turns, so that the batch before, which is being
+   * committed meanwhile, is not kept from sending its rows to Postgres.
+   */
+  async add(messages: FedMessage[]): Promise<void> {
+    let bytes = 0;
+    messages.reverse();
+    for (let message = messages.pop(); message !== undefined; message = messages.pop()) {
+      bytes += message.data.length + MESSAGE_OVERHEAD_BYTES;
+      if (bytes > BYTES_PER_TURN) {
+        await nextTurn();
+        bytes = 0;
+      }
+      this.#add(message);
     }
   }
-  const delta = foldDelta(rows, context.registry, context.business);
-  const lastMessage = messages.at(-1) ?? messages[0];
-  return {
-    rows,
-    delta,
-    deadLetters,
-    messages,
-    lastMessage,
-    lastEventId,
-    lastStoredAtMs: lastMessage.storedAtMs,
-    toSequence: lastMessage.sequence,
-    freshSeries: context.registry.takeFresh(),
-  };
+
+  #add(message: FedMessage): void {
+    const { codec, routeOf, registry, business } = this.context;
+    this.#messages += 1;
+    const decoded = decodeMessage(message, codec);
+    this.#last = { message, eventId: decoded.ok ? decoded.value.id : '' };
+    if (!decoded.ok) {
+      this.#deadLetters.push({ message, refusal: decoded.refusal });
+      return;
+    }
+    const row = toRow(decoded.value, routeOf);
+    this.#rows.push(row);
+    addToDelta(this.#delta, row, registry, business);
+  }
+
+  /** What was added since the last call; undefined where that is nothing. */
+  take(): PreparedBatch | undefined {
+    if (this.#last === undefined) return undefined;
+    const { message, eventId } = this.#last;
+    const batch: PreparedBatch = {
+      rows: this.#rows,
+      delta: this.#delta,
+      deadLetters: this.#deadLetters,
+      ackSubject: message.ackSubject,
+      lastEventId: eventId,
+      lastStoredAtMs: message.storedAtMs,
+      toSequence: message.sequence,
+      freshSeries: this.context.registry.takeFresh(),
+    };
+    this.#rows = [];
+    this.#deadLetters = [];
+    this.#delta = emptyDelta();
+    this.#messages = 0;
+    this.#last = undefined;
+    return batch;
+  }
 }
 
 /**
  * Takes refused rows out of a batch: the others get a delta of their own, and each refused message becomes a dead letter.
  * The series stay as they are, because the registry in memory has admitted them.
+ *
+ * @param messageAt reads a message of the log again: batches do not keep theirs, since so few are ever asked for. One that
+ *   has left the log meanwhile becomes no letter.
  */
-export function setAside(
+export async function setAside(
   batch: PreparedBatch,
   refused: readonly { readonly row: Row; readonly error: unknown }[],
   context: FoldContext,
-): { readonly kept: PreparedBatch; readonly letters: readonly DeadLetter[] } {
-  const bySequence = new Map(batch.messages.map((message) => [message.sequence, message]));
-  const letters = refused.flatMap(({ row, error }) => {
-    const message = bySequence.get(row.sequence);
+  messageAt: (sequence: number) => Promise<LogMessage | undefined>,
+): Promise<{ readonly kept: PreparedBatch; readonly letters: readonly DeadLetter[] }> {
+  const letters: DeadLetter[] = [];
+  for (const { row, error } of refused) {
+    const message = await messageAt(row.sequence);
     const detail = error instanceof Error ? error.message : 'refused';
     const refusal: Refusal = { reason: 'refused_by_database', errors: [{ pointer: '', detail }] };
-    return message === undefined ? [] : [{ message, refusal }];
-  });
+    if (message !== undefined) letters.push({ message, refusal });
+  }
   const gone = new Set(refused.map(({ row }) => row.sequence));
   const rows = batch.rows.filter((row) => !gone.has(row.sequence));
   return { kept: { ...batch, rows, delta: foldDelta(rows, context.registry, context.business) }, letters };

@@ -12,6 +12,7 @@ import type { ConnectionWatch, JetStreamManager, NatsConnection } from '../strea
 import { parkDeadLetters } from '../stream/dead-letters.js';
 import { type FedMessage, FeedBroken, LogFeed } from '../stream/log-feed.js';
 import { ParkedLetters } from '../stream/parked-letters.js';
+import { readMessage } from '../stream/read-message.js';
 import { EVENTS_STREAM, findStream } from '../stream/streams.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ServiceMetrics } from '../telemetry/service-metrics.js';
@@ -19,8 +20,8 @@ import { checkLog } from './check-log.js';
 import { findRefusedRows, type WriteMode } from './insert-rows.js';
 import { loadSeries } from './load-series.js';
 import { forgetRollups } from './mark-rollups.js';
-import { type FoldContext, type PreparedBatch, prepareBatch, setAside } from './prepare-batch.js';
-import { type BusinessTypes, foldDelta, MAX_ROWS_PER_DELTA } from './summary-delta.js';
+import { BatchBuilder, type FoldContext, type PreparedBatch, setAside } from './prepare-batch.js';
+import { type BusinessTypes, foldDelta } from './summary-delta.js';
 import { writeBatch } from './write-batch.js';
 
 export interface ProjectorDependencies {
@@ -51,10 +52,14 @@ export type ProjectorState =
 /** Permanent: the durable consumer that operators see. */
 const DURABLE = 'projector';
 const TAKE_TIMEOUT_MS = 1_000;
+/** Small, so that messages are decoded soon after they come, and hardly any is there when garbage is collected. */
+const PULL_SIZE = 1_000;
+/** While a batch commits, the next one waits so long for further messages before it looks whether that has ended. */
+const GROW_WAIT_MS = 5;
 const STANDBY_POLL_MS = 500;
 const MIN_RETRY_MS = 50;
 const MAX_RETRY_MS = 2_000;
-const MAX_ROUTES_REMEMBERED = 50_000;
+const MAX_ROUTES_REMEMBERED = 5_000;
 
 function retryWaitMs(attempt: number): number {
   return Math.min(MIN_RETRY_MS * 2 ** Math.min(attempt, 10), MAX_RETRY_MS);
@@ -148,7 +153,7 @@ export class Projector {
       stream: EVENTS_STREAM,
       durable: DURABLE,
       afterSequence: checkpoint.sequence,
-      pullSize: MAX_ROWS_PER_DELTA,
+      pullSize: PULL_SIZE,
     };
     const feed = await LogFeed.open(connection, watch, manager, options);
     this.#state = { kind: 'running' };
@@ -160,7 +165,7 @@ export class Projector {
     }
   }
 
-  /** Decodes one batch while the one before is being committed. */
+  /** Grows one batch for as long as the one before is being committed. */
   async #project(
     feed: LogFeed,
     lease: Lease,
@@ -169,19 +174,27 @@ export class Projector {
     onProgress: () => void,
   ): Promise<void> {
     let committed: Promise<Checkpoint> = Promise.resolve(from);
+    let isCommitting = false;
+    const next = new BatchBuilder(context);
     try {
       while (!this.#stopped) {
-        const [first, ...rest] = await this.#takeOrFail(feed, committed);
+        await next.add(await this.#takeOrFail(feed, next.room, committed));
+        while (isCommitting && next.room > 0) await next.add(await feed.take(next.room, GROW_WAIT_MS));
         if (lease.lost) throw new ReignEnded('The lease was lost');
-        if (first === undefined) continue;
-        const batch = await prepareBatch([first, ...rest], context);
+        const batch = next.take();
+        if (batch === undefined) continue;
         await this.dependencies.partitions.ensure(new Set(batch.rows.map((row) => dayOf(row.timeMs))));
         const checkpoint = await committed;
-        committed = this.#commit(batch, checkpoint, lease, context).then((next) => {
-          feed.ack(batch.lastMessage);
-          onProgress();
-          return next;
-        });
+        isCommitting = true;
+        committed = this.#commit(batch, checkpoint, lease, context)
+          .then((reached) => {
+            feed.ack(batch);
+            onProgress();
+            return reached;
+          })
+          .finally(() => {
+            isCommitting = false;
+          });
         // The rejection is taken up where `committed` is awaited; until then Node must not call it unhandled.
         committed.catch(() => undefined);
       }
@@ -192,8 +205,8 @@ export class Projector {
   }
 
   /** Waits for messages, but no longer than the commit that goes on meanwhile takes to fail. */
-  async #takeOrFail(feed: LogFeed, committed: Promise<Checkpoint>): Promise<FedMessage[]> {
-    const messages = await feed.take(MAX_ROWS_PER_DELTA, TAKE_TIMEOUT_MS);
+  async #takeOrFail(feed: LogFeed, maxMessages: number, committed: Promise<Checkpoint>): Promise<FedMessage[]> {
+    const messages = await feed.take(maxMessages, TAKE_TIMEOUT_MS);
     if (messages.length === 0) await committed;
     return messages;
   }
@@ -262,7 +275,9 @@ export class Projector {
     const refused = await findRefusedRows(this.dependencies.pool, batch.rows, isRefusal);
     // No row by itself is to blame: the reign ends, and the wait before the next keeps this from spinning.
     if (refused.length === 0) throw failure;
-    const { kept, letters } = setAside(batch, refused, context);
+    const { kept, letters } = await setAside(batch, refused, context, (sequence) =>
+      readMessage(this.dependencies.manager, EVENTS_STREAM, sequence),
+    );
     await this.#park(letters, lease);
     return kept;
   }

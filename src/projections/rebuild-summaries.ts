@@ -2,13 +2,20 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Pool, PoolClient } from 'pg';
 import { readCheckpoint, TABLES_PROJECTION } from '../store/checkpoints.js';
-import { COUNTER_KINDS, type Counters, keepDays, readCounterBase } from '../store/counters.js';
+import { type Counters, keepDays, readCounterBase } from '../store/counters.js';
 import { inTransaction } from '../store/postgres.js';
-import { CURRENT_KEY, generationPrefix, KEY_PREFIX } from '../store/summary-schema.js';
+import { CURRENT_KEY, generationPrefix, KEY_PREFIX, PART } from '../store/summary-schema.js';
 import { type Fact, featureOf, microseconds } from './facts.js';
 import { loadSeries } from './load-series.js';
 import type { Pace } from './pace.js';
-import { type BusinessTypes, emptyDelta, foldDelta, MAX_ROWS_PER_DELTA, type SummaryDelta } from './summary-delta.js';
+import {
+  type BusinessTypes,
+  emptyDelta,
+  foldDelta,
+  MAX_ROWS_PER_DELTA,
+  type SummaryDelta,
+  under,
+} from './summary-delta.js';
 import { applyFollowing } from './summary-outbox.js';
 import type { SummaryWriter } from './summary-writer.js';
 
@@ -84,7 +91,13 @@ export async function rebuildSummaries(
 /** What days contributed that were dropped. */
 export function deltaOfBase(base: Counters): SummaryDelta {
   const delta = emptyDelta();
-  for (const kind of COUNTER_KINDS) Object.assign(delta[kind], Object.fromEntries(base[kind]));
+  Object.assign(delta.events, Object.fromEntries(base.events));
+  for (const kind of ['http', 'duration'] as const) {
+    for (const [field, count] of base[kind]) {
+      const end = field.lastIndexOf(PART);
+      under(delta[kind], field.slice(0, end))[field.slice(end + 1)] = count;
+    }
+  }
   return delta;
 }
 

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { isCatchingUp } from '../store/checkpoints.js';
 import type { Lease } from '../store/lease.js';
 import { DAY_S, FIVE_MINUTES_S, MINUTE_S } from '../store/summary-schema.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -14,6 +15,9 @@ export interface RollupWorkerDependencies {
 }
 
 const LOOK_MS = 5_000;
+/** While the projector catches up it is left the processors, but no longer than this. */
+const MAX_WAIT_MS = 300_000;
+const CATCHING_UP_LOOK_MS = 1_000;
 const RETRY_MS = 5_000;
 const DROP_INTERVAL_MS = 600_000;
 /** An hour of minutes, halved so often, is one minute. */
@@ -60,7 +64,13 @@ export class RollupWorker {
   async #lead(lease: Lease): Promise<void> {
     const { pool, retentionDays } = this.dependencies;
     const signal = AbortSignal.any([this.#stopping.signal, lease.signal]);
+    let waitsUntilMs = performance.now() + MAX_WAIT_MS;
     while (!signal.aborted) {
+      if (performance.now() < waitsUntilMs && (await isCatchingUp(pool))) {
+        await pause(CATCHING_UP_LOOK_MS, signal);
+        continue;
+      }
+      waitsUntilMs = performance.now() + MAX_WAIT_MS;
       const didWork = await this.#rollUp(signal);
       if (performance.now() - this.#droppedAtMs > DROP_INTERVAL_MS) {
         await dropOldRollups(pool, retentionDays);

@@ -32,18 +32,18 @@ const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '
 export function toRow(event: LogEvent, routeOf: (endpoint: string) => string): Row {
   const { id: eventId, sequence, occurredAtMs: timeMs, timeFromLog } = event;
   const common = { eventId, sequence, timeMs, timeFromLog };
-  const head = `${text(eventId)}\t${sequence}\t${new Date(timeMs).toISOString()}\t`;
+  const head = [text(eventId), sequence, new Date(timeMs).toISOString()];
   switch (event.kind) {
     case 'user': {
       const { user_id: userId, event_type: eventType, metadata } = event.body;
-      const line = `${head}${userId ?? NULL}\t${eventType}\t${json(metadata)}\n`;
+      const line = lineOf([...head, userId ?? NULL, eventType, json(metadata)]);
       const feature = featureOf(eventType, metadata);
       const fact: Fact = { kind: 'user', timeMs, eventType, userId: userId ?? null, feature };
       return { ...common, table: 'user_events', line, fact };
     }
     case 'system': {
       const { service_name: serviceName, metric_name: metricName, value, tags } = event.body;
-      const line = `${head}${serviceName}\t${metricName}\t${value}\t${json(tags)}\n`;
+      const line = lineOf([...head, serviceName, metricName, value, json(tags)]);
       return {
         ...common,
         table: 'system_metrics',
@@ -63,14 +63,21 @@ export function toRow(event: LogEvent, routeOf: (endpoint: string) => string): R
       const route = routeOf(endpoint);
       const responseTimeUs = responseTimeMs === undefined ? null : microseconds(responseTimeMs);
       const milliseconds = responseTimeUs === null ? NULL : (responseTimeUs / 1000).toFixed(3);
-      const line =
-        `${head}${serviceName}\t${text(endpoint)}\t${text(route)}\t${method}\t${statusCode}\t${milliseconds}` +
-        `\t${userId ?? NULL}\t${requestBytes ?? NULL}\t${responseBytes ?? NULL}\n`;
+      const own = [serviceName, text(endpoint), text(route), method, statusCode, milliseconds];
+      const line = lineOf([...head, ...own, userId ?? NULL, requestBytes ?? NULL, responseBytes ?? NULL]);
       const sizes = { requestBytes: requestBytes ?? null, responseBytes: responseBytes ?? null };
       const fact: Fact = { kind: 'api', timeMs, serviceName, method, route, statusCode, responseTimeUs, ...sizes };
       return { ...common, table: 'api_metrics', line, fact };
     }
   }
+}
+
+/**
+ * Joined, and not built up by `+`: that makes a tree of pieces, which is five times as large until somebody reads it, and
+ * thousands of lines wait for their transaction.
+ */
+function lineOf(columns: readonly (string | number)[]): string {
+  return `${columns.join('\t')}\n`;
 }
 
 function text(value: string): string {

@@ -29,6 +29,10 @@ export class SeriesRegistry {
   /** Service and endpoint of what is known as `http_route`. */
   readonly #endpoints = new Set<string>();
   #fresh: AdmittedSeries[] = [];
+  /** The text of known series by their parts: it is asked for with every event, and made once. */
+  readonly #http = new Map<string, Map<string, Map<string, string>>>();
+  readonly #statuses = new Map<string, Map<number, string>>();
+  readonly #gauges = new Map<string, Map<string, string>>();
 
   constructor(admitted: Iterable<Pick<AdmittedSeries, 'kind' | 'key'>>) {
     for (const { kind, key } of admitted) this.#add(kind, key);
@@ -56,19 +60,38 @@ export class SeriesRegistry {
 
   /** Service, method and endpoint that a request counts for; see SERIES_LIMITS. */
   httpSeries(service: string, method: string, route: string, sequence: number): string {
+    const known = this.#http.get(service)?.get(method)?.get(route);
+    if (known !== undefined) return known;
     const serviceMethod = `${service}${PART}${method}`;
     const key = `${serviceMethod}${PART}${route}`;
     const isFurther = !this.#known.http_route.has(key) && this.#endpoints.has(withoutMethod(key));
     const own = this.admit(isFurther ? 'http_method' : 'http_route', key, sequence);
-    if (own !== undefined) return own;
+    if (own !== undefined) {
+      under(under(this.#http, service), method).set(route, own);
+      return own;
+    }
     const rest = this.admit('http_rest', serviceMethod, sequence) ?? `${OTHER}${PART}${method}`;
     return `${rest}${PART}${OTHER}`;
   }
 
-  /** The same with the status. */
+  /** The status that a request of a series counts for: its own, or the class of it. */
   httpStatus(series: string, statusCode: number, sequence: number): string {
+    const known = this.#statuses.get(series)?.get(statusCode);
+    if (known !== undefined) return known;
     const own = this.admit('http_status', `${series}${PART}${statusCode}`, sequence);
-    return own ?? `${series}${PART}${statusClass(statusCode)}`;
+    if (own === undefined) return statusClass(statusCode);
+    const status = String(statusCode);
+    under(this.#statuses, series).set(statusCode, status);
+    return status;
+  }
+
+  /** A measurement's series; undefined beyond the limit. */
+  gauge(service: string, metric: string, sequence: number): string | undefined {
+    const known = this.#gauges.get(service)?.get(metric);
+    if (known !== undefined) return known;
+    const own = this.admit('gauge', `${service}${PART}${metric}`, sequence);
+    if (own !== undefined) under(this.#gauges, service).set(metric, own);
+    return own;
   }
 
   /** What was admitted since the last call; it is stored with the batch. */
@@ -82,4 +105,13 @@ export class SeriesRegistry {
 function withoutMethod(series: string): string {
   const [service = '', , route = ''] = series.split(PART);
   return `${service}${PART}${route}`;
+}
+
+/** The map under a key; an empty one at first. */
+function under<K, V>(maps: Map<string, Map<K, V>>, key: string): Map<K, V> {
+  const found = maps.get(key);
+  if (found !== undefined) return found;
+  const made = new Map<K, V>();
+  maps.set(key, made);
+  return made;
 }

@@ -1,4 +1,4 @@
-import { bucketOf } from '../store/log-buckets.js';
+import { BUCKET_BOUNDS, bucketOf } from '../store/log-buckets.js';
 import {
   BUSINESS_COUNTS,
   type BusinessTypes,
@@ -10,7 +10,6 @@ import {
   METHODS,
   MINUTE_S,
   OTHER_METHOD,
-  PART,
   USER_SETS,
 } from '../store/summary-schema.js';
 import type { Fact } from './facts.js';
@@ -19,6 +18,8 @@ import type { SeriesRegistry } from './series-registry.js';
 export type { BusinessTypes };
 
 type Counts = Record<string, number>;
+/** Each name stands once, and not with each of its fields: that is a third of a delta as JSON. In Redis a TAB joins them. */
+type NamedCounts = Record<string, Counts>;
 
 /**
  * What a batch of rows adds to the summaries in Redis. Sums only, or the larger of two values: deltas can be applied in
@@ -27,14 +28,16 @@ type Counts = Record<string, number>;
 export interface SummaryDelta {
   /** Start of the minute (seconds since 1970) → field → how many. Hours and days follow from it. */
   readonly minutes: Record<string, Counts>;
-  /** The same by service: the field is `<service> TAB <field>`. */
-  readonly services: Record<string, Counts>;
+  /** The same by service: minute → service → field → how many. */
+  readonly services: Record<string, NamedCounts>;
   /** The same two for fields of which the larger value stays. */
   readonly maxima: Record<string, Counts>;
-  readonly serviceMaxima: Record<string, Counts>;
-  /** Counters since the beginning, for Prometheus. */
-  readonly http: Counts;
-  readonly duration: Counts;
+  readonly serviceMaxima: Record<string, NamedCounts>;
+  /** Counters since the beginning, for Prometheus: `<service> TAB <method> TAB <endpoint>` → status → how many. */
+  readonly http: NamedCounts;
+  /** The same series → bucket or `sum`. */
+  readonly duration: NamedCounts;
+  /** Event type → how many. */
   readonly events: Counts;
   /** `<service> TAB <metric>` → time in ms, sequence and value of the latest measurement. */
   readonly gauges: Record<string, readonly [timeMs: number, sequence: number, value: number]>;
@@ -57,12 +60,20 @@ export function foldDelta(
   business: BusinessTypes,
 ): SummaryDelta {
   const delta = emptyDelta();
-  for (const { fact, sequence } of facts) {
-    if (fact.kind === 'api') addApi(delta, fact, sequence, registry);
-    else if (fact.kind === 'user') addUser(delta, fact, sequence, registry, business);
-    else addSystem(delta, fact, registry);
-  }
+  for (const each of facts) addToDelta(delta, each, registry, business);
   return delta;
+}
+
+/** Folds one more row into a delta, of `MAX_ROWS_PER_DELTA` at most. */
+export function addToDelta(
+  delta: SummaryDelta,
+  { fact, sequence }: { readonly fact: Fact; readonly sequence: number },
+  registry: SeriesRegistry,
+  business: BusinessTypes,
+): void {
+  if (fact.kind === 'api') addApi(delta, fact, sequence, registry);
+  else if (fact.kind === 'user') addUser(delta, fact, sequence, registry, business);
+  else addSystem(delta, fact, registry);
 }
 
 /** Names come from outside: without a prototype, a service called `constructor` is a name like any other. */
@@ -86,13 +97,16 @@ export function emptyDelta(): SummaryDelta {
   };
 }
 
+const LATENCY_FIELDS = BUCKET_BOUNDS.map((_, bucket) => `${FIELD_PREFIXES.latency}${bucket}`);
+
 function addApi(delta: SummaryDelta, fact: Fact & { kind: 'api' }, sequence: number, registry: SeriesRegistry): void {
   const service = registry.label('service', fact.serviceName, sequence);
-  const minute = countsOf(delta.minutes, minuteOf(fact.timeMs));
-  const byService = countsOf(delta.services, minuteOf(fact.timeMs));
+  const minuteStart = minuteOf(fact.timeMs);
+  const minute = under(delta.minutes, minuteStart);
+  const byService = under(under(delta.services, minuteStart), service);
   const both = (field: string, by: number): void => {
     add(minute, field, by);
-    add(byService, `${service}${PART}${field}`, by);
+    add(byService, field, by);
   };
   both(FIELDS.requests, 1);
   if (fact.statusCode >= 500) both(FIELDS.errors, 1);
@@ -102,10 +116,10 @@ function addApi(delta: SummaryDelta, fact: Fact & { kind: 'api' }, sequence: num
   if (fact.responseTimeUs !== null) {
     both(FIELDS.timedRequests, 1);
     both(FIELDS.responseTimeUs, fact.responseTimeUs);
-    both(`${FIELD_PREFIXES.latency}${bucketOf(fact.responseTimeUs)}`, 1);
+    both(LATENCY_FIELDS[bucketOf(fact.responseTimeUs)] ?? '', 1);
     const field = FIELDS.maxResponseTimeUs;
-    raise(countsOf(delta.maxima, minuteOf(fact.timeMs)), field, fact.responseTimeUs);
-    raise(countsOf(delta.serviceMaxima, minuteOf(fact.timeMs)), `${service}${PART}${field}`, fact.responseTimeUs);
+    raise(under(delta.maxima, minuteStart), field, fact.responseTimeUs);
+    raise(under(under(delta.serviceMaxima, minuteStart), service), field, fact.responseTimeUs);
   }
   addCounters(delta, fact, service, sequence, registry);
   see(delta, service, fact.timeMs);
@@ -128,10 +142,11 @@ function addCounters(
 ): void {
   const method = METHODS.has(fact.method) ? fact.method : OTHER_METHOD;
   const series = registry.httpSeries(service, method, fact.route, sequence);
-  add(delta.http, registry.httpStatus(series, fact.statusCode, sequence), 1);
+  add(under(delta.http, series), registry.httpStatus(series, fact.statusCode, sequence), 1);
   if (fact.responseTimeUs === null) return;
-  add(delta.duration, `${series}${PART}${histogramBucket(fact.responseTimeUs)}`, 1);
-  add(delta.duration, `${series}${PART}${DURATION_SUM_US}`, fact.responseTimeUs);
+  const duration = under(delta.duration, series);
+  add(duration, String(histogramBucket(fact.responseTimeUs)), 1);
+  add(duration, DURATION_SUM_US, fact.responseTimeUs);
 }
 
 /** Index of the histogram's bucket, as many as there are bounds for +Inf. */
@@ -149,7 +164,7 @@ function addUser(
 ): void {
   const { eventType, userId, timeMs } = fact;
   const label = registry.label('event_type', eventType, sequence);
-  const minute = countsOf(delta.minutes, minuteOf(timeMs));
+  const minute = under(delta.minutes, minuteOf(timeMs));
   add(minute, `${FIELD_PREFIXES.event}${label}`, 1);
   add(delta.events, label, 1);
   for (const count of businessCountsOf(eventType, business)) add(minute, `${FIELD_PREFIXES.business}${count}`, 1);
@@ -180,7 +195,7 @@ function addSystem(delta: SummaryDelta, fact: Fact & { kind: 'system' }, registr
   const service = registry.label('service', fact.serviceName, sequence);
   see(delta, service, timeMs);
   // A gauge of `other` would be one service's value under another's name, so there is none.
-  const series = registry.admit('gauge', `${fact.serviceName}${PART}${fact.metricName}`, sequence);
+  const series = registry.gauge(fact.serviceName, fact.metricName, sequence);
   if (series === undefined) return;
   const known = delta.gauges[series];
   if (known === undefined || isLater(timeMs, sequence, known)) delta.gauges[series] = [timeMs, sequence, value];
@@ -200,17 +215,18 @@ function see(delta: SummaryDelta, service: string, timeMs: number): void {
 
 function seeUser(delta: SummaryDelta, set: string, userId: number | null, timeMs: number): void {
   if (userId === null) return;
-  raise(countsOf(delta.users, set), String(userId), timeMs);
+  raise(under(delta.users, set), String(userId), timeMs);
 }
 
 function minuteOf(timeMs: number): string {
   return String(Math.floor(timeMs / 1000 / MINUTE_S) * MINUTE_S);
 }
 
-function countsOf(groups: Record<string, Counts>, key: string): Counts {
+/** The record that stands under a key; an empty one at first. */
+export function under<T>(groups: Record<string, Record<string, T>>, key: string): Record<string, T> {
   const found = groups[key];
   if (found !== undefined) return found;
-  const made: Counts = emptyRecord();
+  const made = emptyRecord<T>();
   groups[key] = made;
   return made;
 }

@@ -73,6 +73,22 @@ export async function readCheckpoints(
   return new Map(rows.map((row) => [row.name, fromRow(row)]));
 }
 
+/** The log is this far ahead of the tables when they are catching up ... */
+const BEHIND_SECONDS = 10;
+/** ... and it was this short a time ago that they last moved. */
+const MOVING_SECONDS = 2;
+
+/** Whether the tables are behind the log and on their way: what they say of the past is about to change. */
+export async function isCatchingUp(pool: Pool): Promise<boolean> {
+  const { rows } = await pool.query(
+    `select from projection_checkpoints
+     where name = $1 and updated_at > now() - make_interval(secs => ${MOVING_SECONDS})
+       and to_timestamp(last_stored_at_ms / 1000.0) < now() - make_interval(secs => ${BEHIND_SECONDS})`,
+    [TABLES_PROJECTION],
+  );
+  return rows.length > 0;
+}
+
 /** Reads it and keeps it from being moved until the transaction ends. */
 export async function lockCheckpoint(client: PoolClient, name: string): Promise<Checkpoint | undefined> {
   const { rows } = await client.query<CheckpointRow>(

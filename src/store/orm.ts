@@ -5,6 +5,7 @@ import { Migration20261125000000_rollups } from '../../migrations/Migration20261
 import { Migration20261125000001_sessions } from '../../migrations/Migration20261125000001_sessions.js';
 import { Migration20261125000002_counter_bases } from '../../migrations/Migration20261125000002_counter_bases.js';
 import { Migration20261128000000_generations } from '../../migrations/Migration20261128000000_generations.js';
+import { Migration20261128000001_outbox_uncompressed } from '../../migrations/Migration20261128000001_outbox_uncompressed.js';
 import { ENTITIES } from './entities.js';
 import { withAdvisoryLock } from './locks.js';
 
@@ -15,6 +16,7 @@ export const MIGRATIONS = [
   Migration20261125000001_sessions,
   Migration20261125000002_counter_bases,
   Migration20261128000000_generations,
+  Migration20261128000001_outbox_uncompressed,
 ].map((migration) => ({
   name: migration.name,
   class: migration,

@@ -55,6 +55,8 @@ const HEARTBEAT_MS = 1_000;
 const MAX_SILENCE_MS = 3_500;
 /** Longer than any outage of Postgres that a batch may wait for: a redelivery would only be skipped anyway. */
 const ACK_WAIT_NS = 600 * 1e9;
+/** More than any reader holds: what it has decoded and not written yet is not acknowledged. */
+const MAX_ACK_PENDING = 32_000;
 const FULL_BY_BYTES = 'message size exceeds maxbytes';
 const CONSUMER_NOT_FOUND = 10014;
 /** The server removes a consumer without a name when nobody has asked it for so long: its reader may have died. */
@@ -115,7 +117,7 @@ export class LogFeed {
       opt_start_seq: options.afterSequence + 1,
       ack_policy: AckPolicy.All,
       ack_wait: ACK_WAIT_NS,
-      max_ack_pending: options.pullSize * 8,
+      max_ack_pending: MAX_ACK_PENDING,
     });
     const { stream, durable, afterSequence, pullSize } = options;
     return new LogFeed(connection, watch, { stream, consumer: durable, pullSize }, afterSequence);
@@ -206,8 +208,8 @@ export class LogFeed {
   }
 
   /** Tells the server that this message and all before it are done. A lost acknowledgement is made good by the next. */
-  ack(message: FedMessage): void {
-    if (this.#broken === undefined) this.connection.publish(message.ackSubject, ACK);
+  ack({ ackSubject }: Pick<FedMessage, 'ackSubject'>): void {
+    if (this.#broken === undefined) this.connection.publish(ackSubject, ACK);
   }
 
   /** Stops reading. The consumer stays, so that operators see it; its next owner makes it anew. */

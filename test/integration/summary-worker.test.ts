@@ -3,6 +3,7 @@ import type { PoolClient } from 'pg';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { applyDelta, defineApplyDelta } from '../../src/projections/apply-delta.js';
+import { emptyDelta, type SummaryDelta } from '../../src/projections/summary-delta.js';
 import { nextGeneration, nextGenerationOfSummaries } from '../../src/store/checkpoints.js';
 import { inTransaction } from '../../src/store/postgres.js';
 import { readPosition } from '../../src/store/summary-position.js';
@@ -62,6 +63,48 @@ test('a delta that is sent twice does nothing the second time', async () => {
   assert.is(await applyDelta(redis, generation, { from: '0', to: '4', delta }, { keptSeconds: 1_000 }), '4');
   assert.equal(await loginsCounted(), ['4', '4', '4']);
 });
+
+test('a delta as an earlier release left it in the outbox, names with each field and without maxima, counts the same', async () => {
+  const request = (id: string): Sent => ({
+    subject: 'metrics.events.api.web',
+    body: {
+      id,
+      endpoint: '/a',
+      method: 'GET',
+      status_code: 500,
+      response_time_ms: 5,
+      occurred_at: new Date(NOW_MS).toISOString(),
+    },
+  });
+  await harness.need('projection').write([request('one')]);
+  await harness.start();
+  await harness.caughtUp();
+  const redis = await harness.connect();
+  defineApplyDelta(redis);
+  const { generation } = (await readPosition(redis)) ?? { generation: '' };
+  const { rows } = await harness.need('store').pool.query<{ delta: SummaryDelta }>('select delta from summary_outbox');
+  const { maxima: _, serviceMaxima: __, ...rest } = rows[0]?.delta ?? emptyDelta();
+  const flat = (groups: Record<string, Record<string, number>>): Record<string, number> =>
+    Object.fromEntries(
+      Object.entries(groups).flatMap(([name, counts]) =>
+        Object.entries(counts).map(([field, count]) => [`${name}${PART}${field}`, count]),
+      ),
+    );
+  const services = Object.fromEntries(Object.entries(rest.services).map(([minute, named]) => [minute, flat(named)]));
+  const delta = JSON.stringify({ ...rest, services, http: flat(rest.http), duration: flat(rest.duration) });
+  const before = await dumpSummaries(redis);
+  assert.is(await applyDelta(redis, generation, { from: '1', to: '2', delta }, { keptSeconds: 1_000 }), '2');
+  const after = await dumpSummaries(redis);
+  for (const key of ['http', 'duration', `s:${minute}`]) {
+    const doubled = Object.entries(before[key] ?? {}).map(([field, count]) => [field, doubledCount(field, count)]);
+    assert.equal(after[key], Object.fromEntries(doubled), key);
+    assert.ok(doubled.length > 0, key);
+  }
+});
+
+function doubledCount(field: string, count: string): string {
+  return field.endsWith('max:rt') ? count : field === 'at' ? '2' : String(2 * Number(count));
+}
 
 test('an emptied Redis is noticed and filled again', async () => {
   await harness.need('projection').write(logins(10));

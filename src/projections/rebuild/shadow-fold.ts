@@ -45,7 +45,7 @@ export class RebuildFenced extends Error {
 const EVENTS_PER_BATCH = 2_000;
 const EVENTS_PER_TURN = 200;
 const TAKE_TIMEOUT_MS = 500;
-const MAX_ROUTES_REMEMBERED = 50_000;
+const MAX_ROUTES_REMEMBERED = 5_000;
 const MAX_ATTEMPTS = 20;
 const RETRY_MS = 250;
 /** The feed and what its server says of its end disagree for longer than this: something is broken. */
