@@ -32,7 +32,15 @@ export interface FoldStage {
   readonly env: Environment;
   readonly postgres: ManagedServer;
   readonly redis: Redis;
+  /** Processes of the servers, by name. */
+  readonly processes: Readonly<Record<string, number | undefined>>;
   close(): Promise<void>;
+}
+
+/** What projecting took: the sample, and of each server the microseconds of a core for an event. */
+export interface Projected {
+  readonly sample: Sample;
+  readonly servers: Readonly<Record<string, number>>;
 }
 
 /** Starts the servers and fills the log. */
@@ -47,6 +55,7 @@ export async function openFoldStage({ quick }: BenchOptions): Promise<FoldStage>
     env: servers.env,
     postgres,
     redis,
+    processes: { NATS: servers.nats.pid, Postgres: postgres.pid, Redis: servers.redis.pid },
     close: async () => {
       redis.disconnect();
       await servers.stop();
@@ -87,21 +96,31 @@ export async function withDatabase<T>(
  * Projects the whole log into an empty database and an empty Redis. The time runs from the first batch that is committed to
  * the last event in Redis: a start is not counted, nor are the events of that batch.
  */
-export async function project({ env, redis, events }: FoldStage, pool: Pool, databaseUrl: string): Promise<Sample> {
+export async function project(
+  { env, redis, events, processes }: FoldStage,
+  pool: Pool,
+  databaseUrl: string,
+): Promise<Projected> {
   await redis.flushall();
   const service = await ServiceProcess.create({ ...env, DATABASE_URL: databaseUrl, ROLE: 'projector' });
   const inTables = async (): Promise<number> => (await readCheckpoint(pool, TABLES_PROJECTION))?.sequence ?? 0;
   const inSummaries = async (): Promise<number> => Number((await readPosition(redis))?.position ?? 0);
+  const readCpu = (): number[] => [service.pid, ...Object.values(processes)].map(cpuSeconds);
   try {
     service.spawn();
     const first = await waitFor('the first batch', async () => (await inTables()) || undefined, TIMEOUT_MS);
-    const [startMs, startCpu] = [performance.now(), cpuSeconds(service.pid)];
+    const [startMs, startCpu] = [performance.now(), readCpu()];
     const isDone = async (): Promise<true | undefined> =>
       ((await inTables()) === events && (await inSummaries()) === events) || undefined;
     await waitFor('all events in the tables and in Redis', isDone, TIMEOUT_MS);
     const operations = events - first;
     const seconds = (performance.now() - startMs) / 1000;
-    return { value: operations / seconds, cpuSeconds: cpuSeconds(service.pid) - startCpu, operations };
+    const [own = 0, ...others] = readCpu().map((cpu, index) => cpu - (startCpu[index] ?? 0));
+    const each = Object.keys(processes).map((name, index) => [name, ((others[index] ?? 0) / operations) * 1e6]);
+    return {
+      sample: { value: operations / seconds, cpuSeconds: own, operations },
+      servers: Object.fromEntries(each),
+    };
   } finally {
     await service.end('SIGTERM');
   }

@@ -6,6 +6,7 @@ import { testPool } from '../../test/support/database.js';
 import { testDatabase } from '../../test/support/servers.js';
 import { type FoldStage, openFoldStage, project, withDatabase } from '../fold-stage.js';
 import type { BenchCase, BenchOptions, Sample, Sides } from '../harness/case.js';
+import { median } from '../harness/results.js';
 import { type CopiedRows, copyRows, makePartitions, readRows } from '../references/copy-rows.js';
 
 async function copy(stage: FoldStage, rows: CopiedRows): Promise<Sample> {
@@ -22,9 +23,20 @@ async function prepareProjecting(options: BenchOptions): Promise<Sides> {
     await project(stage, pool, url);
     return await readRows(pool);
   });
+  const servers: Record<string, number>[] = [];
   return {
-    ours: () => withDatabase(stage, (pool, url) => project(stage, pool, url)),
+    ours: async () => {
+      const projected = await withDatabase(stage, (pool, url) => project(stage, pool, url));
+      servers.push(projected.servers);
+      return projected.sample;
+    },
     reference: () => copy(stage, rows),
+    figures: async () =>
+      Object.keys(stage.processes).map((name) => ({
+        what: `${name} meanwhile, processor time of an event`,
+        value: median(servers.map((each) => each[name] ?? 0)),
+        unit: 'µs',
+      })),
     close: stage.close,
   };
 }
