@@ -7,8 +7,10 @@ import { connectServers, openStores, openTables } from './app/servers.js';
 import type { Config } from './config.js';
 import { codecOf } from './events/codec.js';
 import { JwtGuard } from './http/auth/jwt-guard.js';
+import { RateLimiter } from './http/auth/rate-limiter.js';
 import { TokenVerifier } from './http/auth/token-verifier.js';
 import { addEventRoutes } from './http/event-routes.js';
+import { BodyBudget, type ShedReason } from './http/overload.js';
 import { createHttpServer } from './http/server.js';
 import { Lifecycle } from './lifecycle.js';
 import { APPENDER_DEFAULTS, Appender, type AppendResult } from './stream/append.js';
@@ -80,13 +82,18 @@ async function start(config: Config, logger: Logger, lifecycle: Lifecycle, signa
 
   const stores = openStores(config, logger, lifecycle, QUERY_STORES);
   const dashboardPool = openTables(config, logger, lifecycle, DASHBOARD_TABLES);
-  const parts = { ...servers, ...stores, dashboardPool, appender, metrics, folds, business, book, path, logger };
+  const limits = config.http;
+  const onShed = (reason: ShedReason): void => metrics.requestsShed.inc({ reason });
+  const rates = new RateLimiter(limits.rateLimit);
+  const bodies = new BodyBudget(limits.maxBatchBytes, onShed);
+  const folded = { folds, business, book, path };
+  const parts = { ...servers, ...stores, ...folded, dashboardPool, appender, metrics, logger };
   const module = composeModule(config, parts);
-  const guard = new JwtGuard(verifier, config.jwt.enforceScopes);
-  const http = await createHttpServer(module, guard, logger, { corsOrigins: config.corsOrigins, limits: config.http });
+  const guard = new JwtGuard(verifier, config.jwt.enforceScopes, rates, onShed);
+  const http = await createHttpServer(module, guard, logger, { corsOrigins: config.corsOrigins, limits, onShed });
   if (config.roles.has('api')) {
-    const context = { retentionDays: config.retentionDays, now: Date.now };
-    addEventRoutes(http.getHttpAdapter().getInstance(), { commandBus: http.get(CommandBus), guard, context, logger });
+    const eventParts = { guard, rates, bodies, retentionDays: config.retentionDays, now: Date.now, logger };
+    addEventRoutes(http.getHttpAdapter().getInstance(), { commandBus: http.get(CommandBus), ...eventParts });
   }
   lifecycle.onStop('http', () => http.close());
   await http.listen(config.port, config.host);

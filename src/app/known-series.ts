@@ -1,5 +1,6 @@
 import type { Config } from '../config.js';
 import { REFUSAL_REASONS } from '../events/refusals.js';
+import { SHED_REASONS } from '../http/overload.js';
 import { SESSIONS_PROJECTION, TABLES_PROJECTION } from '../store/checkpoints.js';
 import { DATABASE_FAILURES } from '../store/postgres.js';
 import { UNAVAILABLE_REASONS } from '../stream/append.js';
@@ -12,6 +13,7 @@ import type { ServiceMetrics } from '../telemetry/service-metrics.js';
 export function beginAtZero(metrics: ServiceMetrics, roles: Config['roles']): void {
   for (const duplicate of ['false', 'true']) metrics.eventsAppended.inc({ duplicate }, 0);
   for (const reason of UNAVAILABLE_REASONS) metrics.appendsRefused.inc({ reason }, 0);
+  for (const reason of SHED_REASONS) metrics.requestsShed.inc({ reason }, 0);
   if (!roles.has('projector')) return;
   for (const reason of REFUSAL_REASONS) metrics.eventsRefused.inc({ reason }, 0);
   for (const reason of [...DATABASE_FAILURES, 'reign_ended'])

@@ -8,7 +8,8 @@ import { readRequestEvent } from '../events/requests.js';
 import { type TimeBounds, timeBounds } from '../events/validate.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { JwtGuard } from './auth/jwt-guard.js';
-import type { HttpContext } from './http-context.js';
+import type { RateLimiter } from './auth/rate-limiter.js';
+import type { BodyBudget, BodyClaim } from './overload.js';
 import { answerFailure } from './problem-filter.js';
 import { logUnavailable, Problem, refusedEvent } from './problems.js';
 import {
@@ -22,6 +23,9 @@ import {
 import { readBody } from './read-body.js';
 
 const EVENT_MEDIA_TYPES = ['application/json', CLOUDEVENT_MEDIA_TYPE];
+
+/** An event of a batch costs a tenth of what one costs that comes alone. */
+const EVENTS_TO_A_REQUEST = 10;
 
 export interface AppendedAnswer {
   readonly id: string;
@@ -42,7 +46,10 @@ export interface BatchAnswer {
 export interface EventParts {
   readonly commandBus: Pick<CommandBus, 'execute'>;
   readonly guard: Pick<JwtGuard, 'admit'>;
-  readonly context: Pick<HttpContext, 'retentionDays' | 'now'>;
+  readonly rates: Pick<RateLimiter, 'charge'>;
+  readonly bodies: BodyBudget;
+  readonly retentionDays: number;
+  readonly now: () => number;
   readonly logger: Logger;
 }
 
@@ -65,11 +72,11 @@ class EventRoutes {
   constructor(private readonly parts: EventParts) {}
 
   async append(request: FastifyRequest, reply: FastifyReply): Promise<AppendedAnswer> {
-    await this.parts.guard.admit(request, 'metrics:write');
+    await this.parts.guard.admit(request, reply, 'metrics:write');
     const { mediaType, bytes } = await readBody(request, MAX_EVENT_BYTES, EVENT_MEDIA_TYPES);
     const parsed = parseJson(bytes);
     if (!parsed.ok) throw refusedEvent(parsed.refusal);
-    const receivedAtMs = this.parts.context.now();
+    const receivedAtMs = this.parts.now();
     const event = readRequestEvent(parsed.value, envelopeOf(request, mediaType), this.#bounds(receivedAtMs));
     if (!event.ok) throw refusedEvent(event.refusal);
     const outcome = await this.parts.commandBus.execute(new AppendEvent(event.value, receivedAtMs));
@@ -80,19 +87,30 @@ class EventRoutes {
   }
 
   async appendBatch(request: FastifyRequest, reply: FastifyReply): Promise<BatchAnswer> {
-    await this.parts.guard.admit(request, 'metrics:write');
-    const { mediaType, bytes } = await readBody(request, MAX_BATCH_BYTES, BATCH_MEDIA_TYPES);
-    const receivedAtMs = this.parts.context.now();
+    const { subject } = await this.parts.guard.admit(request, reply, 'metrics:write');
+    const claim = this.parts.bodies.open();
+    try {
+      const answer = await this.#appendRead(request, subject, claim);
+      reply.code(202);
+      return answer;
+    } finally {
+      claim.release();
+    }
+  }
+
+  async #appendRead(request: FastifyRequest, subject: string, claim: BodyClaim): Promise<BatchAnswer> {
+    const { mediaType, bytes } = await readBody(request, MAX_BATCH_BYTES, BATCH_MEDIA_TYPES, claim);
+    const receivedAtMs = this.parts.now();
     const { events, rejected } = readBatch(bytes, mediaType, this.#bounds(receivedAtMs));
+    this.parts.rates.charge(subject, (events.length + rejected.length) / EVENTS_TO_A_REQUEST, receivedAtMs);
     if (events.length === 0) throw new Problem('no_valid_event', 'No event is valid', { members: { rejected } });
     const outcome = await this.parts.commandBus.execute(new AppendBatch(events, receivedAtMs));
     if (outcome.kind === 'unavailable') throw logUnavailable(outcome);
-    reply.code(202);
     return { accepted: outcome.accepted, duplicates: outcome.duplicates, rejected };
   }
 
   #bounds(receivedAtMs: number): TimeBounds {
-    return timeBounds(receivedAtMs, this.parts.context.retentionDays, 0);
+    return timeBounds(receivedAtMs, this.parts.retentionDays, 0);
   }
 }
 

@@ -20,7 +20,7 @@ const PREFLIGHT_HEADERS = {
   'access-control-max-age': PREFLIGHT_MAX_AGE_SECONDS,
   'cache-control': 'no-store',
 } as const;
-const EXPOSED_HEADERS = 'etag, retry-after, www-authenticate';
+const EXPOSED_HEADERS = 'etag, ratelimit, ratelimit-policy, retry-after, www-authenticate';
 
 /** Adds what browsers are told on every answer, and lets pages of other origins in where some are named. */
 export function addNetworkFace(fastify: FastifyInstance, corsOrigins: readonly string[]): void {

@@ -23,12 +23,14 @@ export const PROBLEMS = {
   invalid_body: { status: 422, title: 'The body is not valid' },
   invalid_event: { status: 422, title: 'The event is not valid' },
   no_valid_event: { status: 422, title: 'The batch contains no valid event' },
+  too_many_requests: { status: 429, title: 'The bearer has sent too many requests' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong in the service' },
   log_unavailable: { status: 503, title: 'It could not be stored now' },
   data_unavailable: { status: 503, title: 'The numbers cannot be read now' },
   too_many_streams: { status: 503, title: 'No further stream can be opened now' },
   keys_unavailable: { status: 503, title: 'Tokens cannot be verified now' },
+  overloaded: { status: 503, title: 'The service has more to do than it can' },
   stopping: { status: 503, title: 'The service is stopping' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HTTP_LIMITS, type HttpLimits } from '../config.js';
 import type { Logger } from '../telemetry/logger.js';
 import { addNetworkFace, SECURITY_HEADERS, secure } from './network-face.js';
+import { type OnShed, Overload } from './overload.js';
 import { ProblemFilter, sendProblem, toProblem } from './problem-filter.js';
 import { PROBLEM_MEDIA_TYPE, Problem, type ProblemName } from './problems.js';
 
@@ -20,7 +21,11 @@ export interface HttpFace {
   /** Whose pages may ask below /metrics/, as `https://dashboard.example.org`. */
   readonly corsOrigins: readonly string[];
   readonly limits: HttpLimits;
+  /** Told of each request that was not answered for want of time or room. */
+  readonly onShed: OnShed;
 }
+
+const PLAIN_FACE: HttpFace = { corsOrigins: [], limits: HTTP_LIMITS, onShed: () => undefined };
 
 /**
  * Nest on Fastify with one module, the global guard and the filter that makes every failure a problem details answer.
@@ -30,11 +35,13 @@ export async function createHttpServer(
   module: DynamicModule,
   guard: CanActivate,
   logger: Logger,
-  { corsOrigins, limits }: HttpFace = { corsOrigins: [], limits: HTTP_LIMITS },
+  { corsOrigins, limits, onShed }: HttpFace = PLAIN_FACE,
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     http: { headersTimeout: limits.headersTimeoutMs, connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS },
     requestTimeout: limits.requestTimeoutMs,
+    // Node.js looks at what it has written, so a client that reads slowly is none that does not read.
+    connectionTimeout: limits.idleTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
@@ -48,6 +55,7 @@ export async function createHttpServer(
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   addNetworkFace(fastify, corsOrigins);
+  new Overload(limits, onShed).guard(fastify);
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
     logger: false,

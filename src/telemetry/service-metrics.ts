@@ -29,6 +29,12 @@ export function createServiceMetrics() {
       labelNames: ['reason'] as const,
       registers,
     }),
+    requestsShed: new Counter({
+      name: 'metrics_service_requests_shed_total',
+      help: 'Requests that were not answered for want of time or room, or past the rate of their bearer, by reason',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
     eventsRefused: new Counter({
       name: 'metrics_service_events_refused_total',
       help: 'Events of the log that were parked as dead letters, by reason',

@@ -1,7 +1,9 @@
 import { type CanActivate, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { OnShed } from '../overload.js';
 import { Problem } from '../problems.js';
+import type { RateLimiter } from './rate-limiter.js';
 import type { Identity, TokenVerifier } from './token-verifier.js';
 
 export type Scope = 'metrics:read' | 'metrics:write';
@@ -31,43 +33,58 @@ export class JwtGuard implements CanActivate {
   constructor(
     private readonly verifier: TokenVerifier,
     private readonly enforceScopes: boolean,
+    private readonly rates: RateLimiter,
+    private readonly onShed: OnShed,
   ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const targets = [context.getHandler(), context.getClass()];
     if (this.#reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets) === true) return true;
     const scope = this.#reflector.getAllAndOverride<Scope | undefined>(SCOPE, targets);
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const http = context.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
     const letIn = (identity: Identity): true => {
       identities.set(request, identity);
       return true;
     };
-    const admitted = this.admit(request, scope);
+    const admitted = this.admit(request, http.getResponse<FastifyReply>(), scope);
     return admitted instanceof Promise ? admitted.then(letIn) : letIn(admitted);
   }
 
   /**
    * Tells who asks; at once where the token is remembered.
    *
-   * @throws Problem unauthorized, insufficient_scope or keys_unavailable
+   * @throws Problem unauthorized, insufficient_scope, too_many_requests or keys_unavailable
    */
-  admit(request: FastifyRequest, scope: Scope | undefined): Identity | Promise<Identity> {
+  admit(request: FastifyRequest, reply: FastifyReply, scope: Scope | undefined): Identity | Promise<Identity> {
     const token = bearerToken(request);
     if (token === undefined) throw unauthorized('No bearer token was sent', undefined);
     const known = this.verifier.recall(token);
-    if (known !== undefined) return this.#checkScope(known, scope);
+    if (known !== undefined) return this.#letIn(known, reply, scope);
     return this.verifier.verify(token).then((verification) => {
       if (verification.kind === 'rejected') throw unauthorized(verification.detail, 'invalid_token');
       if (verification.kind === 'keys_unavailable') {
         throw new Problem('keys_unavailable', 'The keys cannot be fetched', { headers: { 'retry-after': '5' } });
       }
-      return this.#checkScope(verification.identity, scope);
+      return this.#letIn(verification.identity, reply, scope);
     });
   }
 
-  #checkScope(identity: Identity, scope: Scope | undefined): Identity {
+  #letIn(identity: Identity, reply: FastifyReply, scope: Scope | undefined): Identity {
+    this.#takeOne(identity, reply);
     if (this.enforceScopes && scope !== undefined && !identity.scopes.has(scope)) throw forbidden(scope);
     return identity;
+  }
+
+  /** A request of the bearer's, whatever becomes of it. @throws Problem too_many_requests */
+  #takeOne({ subject }: Identity, reply: FastifyReply): void {
+    const { isAllowed, remaining, resetSeconds } = this.rates.take(subject, Date.now());
+    reply.header('ratelimit-policy', this.rates.policy).header('ratelimit', `"token";r=${remaining};t=${resetSeconds}`);
+    if (isAllowed) return;
+    this.onShed('rate_limit');
+    throw new Problem('too_many_requests', `The next one is taken in ${resetSeconds} s`, {
+      headers: { 'retry-after': String(resetSeconds) },
+    });
   }
 }
 

@@ -54,6 +54,11 @@ const STATUS_HEADERS: Readonly<Record<number, Json>> = {
   401: { 'WWW-Authenticate': header('The challenge of RFC 6750', true) },
   403: { 'WWW-Authenticate': header('Names the scope that is needed', true) },
   405: { Allow: header('The methods that the address takes', true) },
+  429: {
+    'Retry-After': header('When the next request is taken, seconds', true),
+    RateLimit: header('`r`, the requests that are left, and `t`, the seconds until there are more', true),
+    'RateLimit-Policy': header('`q`, the requests of a bearer, in `w` seconds', true),
+  },
   503: { 'Retry-After': header('When to try again, seconds') },
 };
 
@@ -68,10 +73,13 @@ const EVERYWHERE = [
   'stopping',
 ] as const satisfies readonly ProblemName[];
 
+/** What may be answered where a token is verified. Every such answer has RateLimit and RateLimit-Policy, too. */
+const TO_BEARERS = ['too_many_requests', 'overloaded'] as const satisfies readonly ProblemName[];
+
 /** Responses by status: each problem by its name, with an example. */
 export function problems(...names: readonly ProblemName[]): Json {
   const byStatus = new Map<number, ProblemName[]>();
-  for (const name of [...names, ...EVERYWHERE]) {
+  for (const name of [...names, ...(names.includes('keys_unavailable') ? TO_BEARERS : []), ...EVERYWHERE]) {
     const { status } = PROBLEMS[name];
     byStatus.set(status, [...(byStatus.get(status) ?? []), name]);
   }

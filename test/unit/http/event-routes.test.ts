@@ -5,8 +5,10 @@ import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { unauthorized } from '../../../src/http/auth/jwt-guard.js';
+import { RateLimiter } from '../../../src/http/auth/rate-limiter.js';
 import type { Identity } from '../../../src/http/auth/token-verifier.js';
 import { addEventRoutes } from '../../../src/http/event-routes.js';
+import { BodyBudget } from '../../../src/http/overload.js';
 import { createHttpServer } from '../../../src/http/server.js';
 
 const test = suite('the routes that take events');
@@ -43,7 +45,9 @@ test.before(async () => {
         : Promise.reject(unauthorized('The token is not valid', 'invalid_token'));
     },
   };
-  const parts = { commandBus, guard, context: { retentionDays: 90, now: Date.now }, logger };
+  const rates = new RateLimiter({ requests: 1_000, windowSeconds: 1 });
+  const bodies = new BodyBudget(1_000_000, () => undefined);
+  const parts = { commandBus, guard, rates, bodies, retentionDays: 90, now: Date.now, logger };
   addEventRoutes(app.getHttpAdapter().getInstance(), parts);
   await app.init();
   context.app = app;
