@@ -12,7 +12,7 @@ export interface HttpLimits {
   readonly idleTimeoutMs: number;
   /** Requests that are answered at a time. */
   readonly maxInFlight: number;
-  /** How late the event loop may be, over the last second. */
+  /** How late the event loop may be, on average over a second, three seconds in a row. */
   readonly maxEventLoopDelayMs: number;
   /** What bodies of batches may take together. */
   readonly maxBatchBytes: number;

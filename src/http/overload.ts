@@ -15,11 +15,13 @@ type OverloadLimits = Pick<HttpLimits, 'maxInFlight' | 'maxEventLoopDelayMs'>;
 
 const DELAY_RESOLUTION_MS = 20;
 const DELAY_SAMPLE_INTERVAL_MS = 1_000;
+/** So many samples in a row have to be late: a process that was stopped, or did one thing for seconds, is well afterwards. */
+const MIN_LATE_SAMPLES = 3;
 /**
  * Who is refused waits so long for the answer. Clients that ask again at once, whatever Retry-After says, would otherwise take
  * the time of those that are served: a refusal costs a third of an answer.
  */
-const HOLD_MS = 500;
+const HOLD_MS = 1_000;
 const RETRY_AFTER_SECONDS = 1;
 
 const OURS = '/metrics/';
@@ -37,7 +39,7 @@ function isCounted(url: string): boolean {
  */
 export class Overload {
   #inFlight = 0;
-  #delayMs = 0;
+  #lateSamples = 0;
   readonly #histogram: ReturnType<typeof monitorEventLoopDelay>;
   readonly #sampler: NodeJS.Timeout;
 
@@ -81,7 +83,7 @@ export class Overload {
 
   #reasonToShed(): ShedReason | undefined {
     if (this.#inFlight >= this.limits.maxInFlight) return 'in_flight';
-    return this.#delayMs > this.limits.maxEventLoopDelayMs ? 'event_loop' : undefined;
+    return this.#lateSamples >= MIN_LATE_SAMPLES ? 'event_loop' : undefined;
   }
 
   #count(response: ServerResponse): void {
@@ -94,9 +96,9 @@ export class Overload {
     this.#inFlight -= 1;
   };
 
-  /** The mean and not the maximum: one long pause, of a process that was stopped for a while, is over when it is seen. */
   #sample(): void {
-    this.#delayMs = this.#histogram.count === 0 ? 0 : this.#histogram.mean / 1e6 - DELAY_RESOLUTION_MS;
+    const delayMs = this.#histogram.count === 0 ? 0 : this.#histogram.mean / 1e6 - DELAY_RESOLUTION_MS;
+    this.#lateSamples = delayMs > this.limits.maxEventLoopDelayMs ? this.#lateSamples + 1 : 0;
     this.#histogram.reset();
   }
 }
