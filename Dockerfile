@@ -30,5 +30,5 @@ EXPOSE 8005
 # Liveness. Whether it can do its work is asked of /health/detailed. PORT may stand in quotes, as in an env-file.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT?.replace(/[^0-9]/g, '') || 8005}/health`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--enable-source-maps", "--max-semi-space-size=8", "dist/src/main.js"]
+ENTRYPOINT ["node", "--enable-source-maps", "--max-semi-space-size=16", "dist/src/main.js"]
 CMD ["serve"]

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { root } from './bootstrap.mjs';
 
 /**
- * Traces name lines of the sources; and the young generation grows to 16 MB instead of 128, of which most would be what has just been
+ * Traces name lines of the sources; and the young generation grows to 48 MB instead of 128, of which most would be what has just been
  * read from the log, and be copied, not freed (docs/decisions/memory.md).
  */
-const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=8'];
+const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=16'];
 
 /**
  * Runs the service's bundle; see `runProgram`.

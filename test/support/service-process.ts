@@ -10,7 +10,7 @@ import { TestClient } from './service.js';
 const PROJECTIONS = programPath('test/support/run-projections.js');
 const READY_TIMEOUT_MS = 30_000;
 /** Those of scripts/run-node.mjs and of the Dockerfile. */
-const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=8'];
+const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=16'];
 
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
