@@ -51,14 +51,16 @@ export interface WeekOptions {
   /** Requests of all services, on average. */
   readonly requestsPerMinute: number;
   readonly seed: number;
+  /** Every hour is as busy as any other: for a test that needs as many events at night and on a Sunday. */
+  readonly isSteady?: boolean;
 }
 
 /** What six services of a clinic report: busy at day, quiet at night and at weekends, with one incident; in order of time. */
-export function weekOfEvents({ nowMs, days, requestsPerMinute, seed }: WeekOptions): Sent[] {
+export function weekOfEvents({ nowMs, days, requestsPerMinute, seed, isSteady = false }: WeekOptions): Sent[] {
   const random = new SeededRandom(seed);
   const events: Sent[] = [];
   for (let atMs = nowMs - days * DAY_MS; atMs < nowMs; atMs += MINUTE_MS) {
-    const busy = busyness(atMs);
+    const busy = isSteady ? 1 : busyness(atMs);
     const inMinute = (): string => new Date(atMs + random.next() * Math.min(MINUTE_MS, nowMs - atMs)).toISOString();
     for (let left = poisson(random, requestsPerMinute * busy); left > 0; left -= 1) {
       events.push({ ...request(random, nowMs - atMs), occurred_at: inMinute() });
