@@ -49,7 +49,7 @@ test('many dashboards that cannot be counted leave summary, health and readiness
     assert.match(ready.text, /"postgres":{"status":"up"/);
     for (const path of ['/metrics/summary', '/metrics/services/health']) {
       const answer = await client.get(path);
-      assert.is(answer.status, 200, path);
+      assert.is(answer.status, 200, `${path}: ${answer.text}`);
     }
   } finally {
     await lock.query('rollback');
