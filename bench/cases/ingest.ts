@@ -81,13 +81,16 @@ interface Target {
   readonly pid: number | undefined;
   /** Gets what the load itself took for each request, in microseconds of a core. */
   readonly ownCpu: number[];
+  /** Gets what NATS took for each event meanwhile, likewise. */
+  readonly natsCpu: number[];
   /** What is waited for after the load; what the process does until then counts as well. */
   readonly settle?: () => Promise<void>;
 }
 
 /** @throws where an answer is not 202, or an event that was acknowledged is not in the log */
-async function measure({ log, load, eventsPerRequest, pid, ownCpu, settle }: Target, seconds: number): Promise<Sample> {
-  const before = cpuSeconds(pid);
+async function measure(target: Target, seconds: number): Promise<Sample> {
+  const { log, load, eventsPerRequest, pid, ownCpu, natsCpu, settle } = target;
+  const [before, natsBefore] = [pid, log.nats.pid].map(cpuSeconds);
   const { answered, tookSeconds, ownCpuSeconds } = await log.counted(
     () => loadFor({ ...load, seconds }),
     (loaded) => loaded.answered * eventsPerRequest,
@@ -95,11 +98,15 @@ async function measure({ log, load, eventsPerRequest, pid, ownCpu, settle }: Tar
   ownCpu.push((ownCpuSeconds / answered) * 1e6);
   await settle?.();
   const operations = answered * eventsPerRequest;
-  return { value: operations / tookSeconds, cpuSeconds: cpuSeconds(pid) - before, operations };
+  natsCpu.push(((cpuSeconds(log.nats.pid) - (natsBefore ?? 0)) / operations) * 1e6);
+  return { value: operations / tookSeconds, cpuSeconds: cpuSeconds(pid) - (before ?? 0), operations };
 }
 
-function costOfLoad(ownCpu: readonly number[]): Figure {
-  return { what: 'CPU of the load for each request, median', value: median(ownCpu), unit: 'µs' };
+function costsOf({ ownCpu, natsCpu }: Target): Figure[] {
+  return [
+    { what: 'CPU of NATS for each event of ours, median', value: median(natsCpu), unit: 'µs' },
+    { what: 'CPU of the load for each request of ours, median', value: median(ownCpu), unit: 'µs' },
+  ];
 }
 
 function postTo(port: number, path: string, bodies: readonly string[], connections: number, stage: IngestStage) {
@@ -113,14 +120,23 @@ async function prepareSingle(single: Pick<Single, 'role' | 'reference'>, { quick
   const client = await BenchClient.of(service.port, 1);
   const backlog = new Backlog(client);
   const load = (port: number) => postTo(port, '/metrics/events', [LOGIN], CONNECTIONS, stage);
-  const common = { eventsPerRequest: 1, pid: service.pid, ownCpu: [] };
+  const common = { eventsPerRequest: 1, pid: service.pid };
   const ours: Target = {
     ...common,
     log: stage.ours,
     load: load(service.port),
+    ownCpu: [],
+    natsCpu: [],
     ...(single.role === 'all' ? { settle: () => backlog.drain() } : {}),
   };
-  const theirs: Target = { ...common, log: stage.reference, load: load(reference.port), pid: reference.pid };
+  const theirs: Target = {
+    ...common,
+    log: stage.reference,
+    load: load(reference.port),
+    pid: reference.pid,
+    ownCpu: [],
+    natsCpu: [],
+  };
   // A try needs no results, and the suite, which tries one case, no more processor time than it takes.
   if (!quick) for (const side of [ours, theirs]) await measure(side, WARM_UP_SECONDS);
   backlog.forget();
@@ -128,7 +144,7 @@ async function prepareSingle(single: Pick<Single, 'role' | 'reference'>, { quick
   return {
     ours: () => measure(ours, seconds),
     reference: () => measure(theirs, seconds),
-    figures: async () => [...backlog.figures(), costOfLoad(common.ownCpu)],
+    figures: async () => [...backlog.figures(), ...costsOf(ours)],
     close: async () => {
       client.close();
       await reference.end();
@@ -180,12 +196,13 @@ async function prepareBatch({ quick }: BenchOptions): Promise<Sides> {
     eventsPerRequest: EVENTS_PER_BATCH,
     pid: stage.service.pid,
     ownCpu: [],
+    natsCpu: [],
   };
   if (!quick) await measure(ours, warmUp);
   return {
     ours: () => measure(ours, seconds),
     reference: () => publish(stage.reference, seconds, warmUp / 3),
-    figures: async () => [costOfLoad(ours.ownCpu)],
+    figures: async () => costsOf(ours),
     close: stage.close,
   };
 }
