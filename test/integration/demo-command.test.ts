@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { freePort } from '../../src/devservices/index.js';
 import { runProcess } from '../support/command-line.js';
 import { documented } from '../support/documented.js';
-import { canStartServers, NpmProject } from '../support/npm-project.js';
+import { canStartServers, NpmProject, portForLater } from '../support/npm-project.js';
 import type { NpmStart } from '../support/npm-start.js';
 import { waitFor } from '../support/servers.js';
 
@@ -19,7 +18,7 @@ const project = new NpmProject();
 test.before(async () => {
   project.shareServers();
   // Servers that are named are none of the demo's.
-  project.env = { ...process.env, PORT: String(await freePort()), NATS_URL: 'nats://127.0.0.1:9', ROLE: 'api' };
+  project.env = { ...process.env, PORT: String(await portForLater()), NATS_URL: 'nats://127.0.0.1:9', ROLE: 'api' };
 });
 // One that a test left is not in the way of the next.
 test.after.each(() => project.endLeft());

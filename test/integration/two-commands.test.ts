@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findInstalled, freePort, isRunning } from '../../src/devservices/index.js';
 import { documented } from '../support/documented.js';
-import { canStartServers, NpmProject } from '../support/npm-project.js';
+import { canStartServers, NpmProject, portForLater } from '../support/npm-project.js';
 import { NpmStart } from '../support/npm-start.js';
 import { pathWithoutServers } from '../support/project-copy.js';
 import { waitFor } from '../support/servers.js';
@@ -20,7 +20,7 @@ const project = new NpmProject();
 const { folder } = project;
 
 test.before(async () => {
-  const env = { ...process.env, PORT: String(await freePort()), METRICS_PRIVATE_SERVERS: '1' };
+  const env = { ...process.env, PORT: String(await portForLater()), METRICS_PRIVATE_SERVERS: '1' };
   project.env = env;
   if (!existsSync('/usr/bin/apt-get')) return;
   // Postgres is not what is missing on most machines, and the larger download by far.

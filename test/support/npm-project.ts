@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { findInstalled, isRunning } from '../../src/devservices/index.js';
+import { findInstalled, isPortFree, isRunning } from '../../src/devservices/index.js';
 import { type NpmCommand, NpmStart } from './npm-start.js';
 import { copyProject } from './project-copy.js';
 import { waitFor } from './servers.js';
@@ -12,6 +12,18 @@ const STOP_BOUND_MS = 15_000;
 /** Whether `npm start` finds servers here: programs, or apt-get that fetches them. */
 export function canStartServers(): boolean {
   return findInstalled({ root: tmpdir() }).missing.length === 0 || existsSync('/usr/bin/apt-get');
+}
+
+const FIRST_PORT = 12_000;
+const PORTS = 8_000;
+
+/**
+ * A port that is free now and stays so: out of those below the ones that `freePort` gives to servers of other tests. Between
+ * choosing it and `npm start`'s listening lie seconds, and once another test had taken it by then.
+ */
+export async function portForLater(): Promise<number> {
+  const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+  return (await isPortFree(port)) ? port : await portForLater();
 }
 
 /** A copy of this project in which npm's commands run, one at a time. */
