@@ -35,7 +35,8 @@ export interface CountsReaderOptions {
  * Asks Redis, and Postgres where Redis fails, is emptied, lags behind the tables or is too slow.
  *
  * States: near (Redis is asked) → away (Postgres is asked; after a second one query starts a check of Redis beside its
- * own way) → near. So a Redis that hangs costs one query a wait, not each.
+ * own way) → near. So a Redis that hangs costs one query a wait, not each. Where Postgres does not answer either, Redis is asked once
+ * more before the answer is 503.
  */
 export class CountsReader {
   /** 0 while Redis is near. */
@@ -59,7 +60,17 @@ export class CountsReader {
     } else {
       this.#checkBeside();
     }
-    return { value: await this.#askPostgres(ask), source: 'postgres', degraded: true };
+    try {
+      return { value: await this.#askPostgres(ask), source: 'postgres', degraded: true };
+    } catch (error) {
+      // Redis that failed once, seconds ago, is better than no answer. Why it failed has been told.
+      const again = await this.#askRedis(ask).then(
+        (value): Answered<T> => ({ value, source: 'redis', degraded: false }),
+        () => undefined,
+      );
+      if (again === undefined) throw error;
+      return again;
+    }
   }
 
   async #askRedis<T>(ask: (source: CountsSource) => Promise<T>): Promise<T> {

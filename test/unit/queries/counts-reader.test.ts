@@ -70,6 +70,15 @@ test('Redis that fails is left alone for a second, then tried beside a query tha
   assert.equal([await ask(), state.fallbacks], ['redis', 1]);
 });
 
+test('Redis that failed once answers after all where Postgres does not', async () => {
+  const { state, ask } = setUp({ postgresFails: true });
+  state.check = async () => {
+    if (state.checks === 1) throw new Error('a moment late');
+  };
+  assert.is(await ask(), 'redis');
+  assert.equal([state.checks, state.fallbacks], [2, 1]);
+});
+
 test('Redis that is still away when it is tried is left alone again', async () => {
   const { state, ask } = setUp();
   state.check = () => Promise.reject(new Error('away'));
