@@ -27,6 +27,8 @@ export interface PreparedBatch extends Batch {
 const BYTES_PER_TURN = 65_536;
 /** So that empty messages have an end, too. */
 const MESSAGE_OVERHEAD_BYTES = 128;
+/** A batch takes no more once it has as much: of messages of a megabyte that are no events, each is held until it is parked. */
+const MAX_BATCH_BYTES = 32 * 1024 * 1024;
 
 /**
  * Grows one batch: decodes each message once and folds it to its row and to the one delta of the batch. Messages are done
@@ -38,17 +40,18 @@ export class BatchBuilder {
   #deadLetters: DeadLetter[] = [];
   #delta = emptyDelta();
   #messages = 0;
+  #bytes = 0;
   #last: { readonly message: FedMessage; readonly eventId: string } | undefined;
 
   constructor(private readonly context: FoldContext) {}
 
   /** Messages that still fit. */
   get room(): number {
-    return MAX_ROWS_PER_DELTA - this.#messages;
+    return this.#bytes < MAX_BATCH_BYTES ? MAX_ROWS_PER_DELTA - this.#messages : 0;
   }
 
   /**
-   * Adds messages, at most as many as there is room for. It does so in turns, so that the batch before, which is being
+   * Adds messages, at most as many as there is room for, and empties the list. It does so in turns, so that the batch before, which is being
    * committed meanwhile, is not kept from sending its rows to Postgres.
    */
   async add(messages: FedMessage[]): Promise<void> {
@@ -67,6 +70,7 @@ export class BatchBuilder {
   #add(message: FedMessage): void {
     const { codec, routeOf, registry, business } = this.context;
     this.#messages += 1;
+    this.#bytes += message.data.length;
     const decoded = decodeMessage(message, codec);
     this.#last = { message, eventId: decoded.ok ? decoded.value.id : '' };
     if (!decoded.ok) {
@@ -96,6 +100,7 @@ export class BatchBuilder {
     this.#deadLetters = [];
     this.#delta = emptyDelta();
     this.#messages = 0;
+    this.#bytes = 0;
     this.#last = undefined;
     return batch;
   }

@@ -64,13 +64,13 @@ export class RollupWorker {
   async #lead(lease: Lease): Promise<void> {
     const { pool, retentionDays } = this.dependencies;
     const signal = AbortSignal.any([this.#stopping.signal, lease.signal]);
-    let waitsUntilMs = performance.now() + MAX_WAIT_MS;
+    let caughtUpAtMs = performance.now();
     while (!signal.aborted) {
-      if (performance.now() < waitsUntilMs && (await isCatchingUp(pool))) {
+      if (!(await isCatchingUp(pool))) caughtUpAtMs = performance.now();
+      else if (performance.now() - caughtUpAtMs < MAX_WAIT_MS) {
         await pause(CATCHING_UP_LOOK_MS, signal);
         continue;
       }
-      waitsUntilMs = performance.now() + MAX_WAIT_MS;
       const didWork = await this.#rollUp(signal);
       if (performance.now() - this.#droppedAtMs > DROP_INTERVAL_MS) {
         await dropOldRollups(pool, retentionDays);

@@ -5,7 +5,13 @@ import pg from 'pg';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MIGRATION_NAMES } from '../../migrations/names.js';
-import { beginEpoch, moveCheckpoint, readCheckpoint } from '../../src/store/checkpoints.js';
+import {
+  beginEpoch,
+  isCatchingUp,
+  moveCheckpoint,
+  readCheckpoint,
+  TABLES_PROJECTION,
+} from '../../src/store/checkpoints.js';
 import {
   ApiMetricRow,
   CounterBase,
@@ -191,6 +197,23 @@ test('a day begins and ends at midnight UTC, whatever the time zone of the datab
   await insert('2026-11-24T23:59:59.999Z');
   await rejects(() => insert('2026-11-25T00:00:00Z'), 'missing_partition');
   await pool.end();
+});
+
+test('tables are catching up while they move and the log is ahead of them', async () => {
+  const { pool } = store();
+  assert.is(await isCatchingUp(pool), false, 'nothing was ever projected');
+  await beginEpoch(pool, TABLES_PROJECTION, 'test', 'then');
+  const stands = async (storedAgo: string, movedAgo: string): Promise<boolean> => {
+    await pool.query(
+      `update projection_checkpoints set updated_at = now() - $1::interval,
+         last_stored_at_ms = (extract(epoch from now() - $2::interval) * 1000)::bigint`,
+      [movedAgo, storedAgo],
+    );
+    return await isCatchingUp(pool);
+  };
+  assert.is(await stands('1 hour', '0 s'), true);
+  assert.is(await stands('1 hour', '1 minute'), false, 'they stand still: the log has no more, or nobody projects');
+  assert.is(await stands('1 s', '0 s'), false, 'they are where the log is');
 });
 
 test('a late day is locked against no reader or writer of other days', async () => {
